@@ -81,13 +81,14 @@ impl Proof {
         let mut proof = Self::default();
         for deed in records.iter().map(|record| &record.deed).filter(|deed| deed.manifest_digest == digest) {
             match (deed.operation, deed.passed) {
-                (Operation::Verify, true) => {
+                // A backup that passed has read back and proven what it stored.
+                (Operation::Backup | Operation::Verify, true) => {
                     proof.verified_at = Some(deed.at);
                     proof.damaged_at = None;
                 }
                 (Operation::Verify, false) => proof.damaged_at = Some(deed.at),
                 (Operation::Drill, true) => proof.drilled_at = Some(deed.at),
-                (Operation::Drill, false) | (Operation::Backup | Operation::Restore | Operation::Forget, _) => {}
+                (Operation::Backup | Operation::Drill, false) | (Operation::Restore | Operation::Forget, _) => {}
             }
         }
         proof

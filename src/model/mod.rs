@@ -13,6 +13,7 @@ pub mod frame;
 pub mod identity;
 pub mod manifest;
 pub mod names;
+pub mod outcome;
 pub mod report;
 pub mod retention;
 pub mod watch;

@@ -1,2 +1,7 @@
-//! The command line of dbops.
-fn main() {}
+//! The command line of dbops; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    dbops::cli::main()
+}

@@ -1,1 +1,17 @@
-//! To come.
+//! The command line: arguments in, streams and an exit code out.
+//!
+//! Absent: decisions about databases or snapshots; those are `ops`.
+
+mod args;
+mod commands;
+mod confirm;
+mod demo;
+mod error;
+mod exit;
+mod progress;
+mod run;
+mod ui;
+mod wire;
+
+pub use exit::Exit;
+pub use run::main;

@@ -1,0 +1,118 @@
+//! From arguments to an exit code.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use super::args::{Cli, LogFormat};
+use super::commands;
+use super::error::CliError;
+use super::exit::{self, Exit};
+use super::ui::Ui;
+use crate::engine::EngineError;
+use crate::model::cancel::Cancel;
+use crate::ops::OpsError;
+use crate::report;
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Snapshots hold whole databases: nothing that dbops makes is readable by others.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => run(cli).into(),
+        Err(error) => not_parsed(&error, &arguments).into(),
+    }
+}
+
+fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
+    let ui = Ui::for_unparsed(arguments);
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            ui.text(error.render().to_string().as_bytes());
+            Exit::Done
+        }
+        _ => fail(ui, &CliError::Arguments(error.render().to_string())),
+    }
+}
+
+fn run(cli: Cli) -> Exit {
+    let ui = Ui::new(&cli.global);
+    let strict = cli.global.strict;
+    if cli.global.log_format == LogFormat::Json {
+        log_json_lines();
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            return fail(ui, &CliError::Local { deed: "start", path: "the asynchronous runtime".into(), source });
+        }
+    };
+    let cancel = Cancel::default();
+    runtime.spawn(stop_on_signal(cancel.clone()));
+    match runtime.block_on(commands::run(cli, ui, cancel)) {
+        Ok(None) => Exit::Done,
+        Ok(Some(outcome)) => {
+            ui.answer(&outcome);
+            exit::of_outcome(&outcome, strict)
+        }
+        Err(error) => fail(ui, &error),
+    }
+}
+
+/// Threads that drive asynchronous work; blocking work has threads of its own.
+const RUNTIME_THREADS: usize = 2;
+
+fn fail(ui: Ui, error: &CliError) -> Exit {
+    let exit = exit::of_error(error);
+    ui.error(error, &findings(error));
+    tracing::error!(error_code = exit as u8, "{error}");
+    exit
+}
+
+/// What an error found, line by line.
+fn findings(error: &CliError) -> Vec<String> {
+    match error {
+        CliError::Ops(OpsError::Engine(EngineError::Damaged { damage, .. })) => damage.clone(),
+        CliError::Ops(
+            OpsError::Engine(EngineError::Unequal { findings, .. }) | OpsError::ReadBack { findings },
+        ) => report::findings(&findings.iter().collect::<Vec<_>>()),
+        _ => Vec::new(),
+    }
+}
+
+/// The first signal asks to stop cleanly; the second ends at once, and the next run clears up.
+async fn stop_on_signal(cancel: Cancel) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    for asked in 0.. {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if asked > 0 {
+            std::process::exit(i32::from(Exit::Interrupted as u8));
+        }
+        cancel.cancel();
+    }
+}
+
+fn log_json_lines() {
+    let lines = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing::Level::INFO);
+    // Only a second subscriber in one process fails, and there is one call.
+    drop(lines.try_init());
+}

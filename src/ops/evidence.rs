@@ -1,0 +1,37 @@
+//! Leave a record of what was done.
+
+use super::{Ctx, DBOPS_VERSION};
+use crate::model::digest::Digest;
+use crate::model::evidence::{Deed, Evidence, Operation};
+use crate::model::names::SnapshotId;
+use crate::model::report::Finding;
+
+/// What a record says, besides who, when and where.
+pub(super) struct Done<'a> {
+    pub operation: Operation,
+    pub snapshot: &'a SnapshotId,
+    pub manifest_digest: Digest,
+    pub passed: bool,
+    pub findings: &'a [Finding],
+    pub took_ms: u64,
+}
+
+impl Ctx {
+    /// Records what was done. What can't be recorded was done all the same: that is a finding, not an error.
+    pub(super) async fn record(&self, done: Done<'_>) -> Result<Evidence, Finding> {
+        let Done { operation, snapshot, manifest_digest, passed, findings, took_ms } = done;
+        let deed = Deed {
+            at: self.watch.clock.now(),
+            operation,
+            snapshot: snapshot.clone(),
+            manifest_digest,
+            passed,
+            findings: findings.to_vec(),
+            took_ms,
+            host: self.holder.host().to_owned(),
+            dbops_version: DBOPS_VERSION.to_owned(),
+        };
+        let recorded = self.repo.record(snapshot.database(), deed).await;
+        recorded.map_err(|error| Finding::warning("evidence", format!("could not be recorded: {error}")))
+    }
+}

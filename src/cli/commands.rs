@@ -64,11 +64,12 @@ async fn backup(wire: &Wire, ui: Ui, arguments: BackupArgs) -> Result<Outcome, C
         ui.subject(&format!("backing up {}", engine.label()));
     }
     let plan = dump_plan(wire, &arguments, &database);
-    let side_files = side_files(&arguments.files, &database)?;
+    let side_files = side_files(&arguments.files, &database);
+    let side_base = database.folder().map(Path::to_owned).unwrap_or_default();
     let Database { name, naming, engine, .. } = database;
     let BackupArgs { tag: release, note, .. } = arguments;
     let host = wire.host().to_owned();
-    let request = BackupRequest { database: name, naming, engine, side_files, host, plan, release, note };
+    let request = BackupRequest { database: name, naming, engine, side_files, side_base, host, plan, release, note };
     Ok(Outcome::Backup(ops::backup(&ctx, &request).await?))
 }
 

@@ -12,9 +12,9 @@ use crate::model::event::{Event, Observer, Phase};
 use crate::report::{bytes, duration, rate};
 
 /// The listener that these options ask for.
-pub(super) fn observer(global: &Global) -> Arc<dyn Observer> {
+pub(super) fn observer(global: &Global, operation: &'static str, run: &str) -> Arc<dyn Observer> {
     match (global.log_format, global.quiet || global.json) {
-        (LogFormat::Json, _) => Arc::new(JsonLines::default()),
+        (LogFormat::Json, _) => Arc::new(JsonLines { operation, run: run.to_owned(), tallies: Tallies::default() }),
         (LogFormat::Auto, true) => Arc::new(Silent),
         (LogFormat::Auto, false) if io::stderr().is_terminal() => Arc::new(Bars::default()),
         (LogFormat::Auto, false) => Arc::new(Lines::default()),
@@ -180,27 +180,31 @@ fn bar(phase: Phase, total_bytes: Option<u64>) -> ProgressBar {
 }
 
 /// One JSON object a line, through `tracing`.
-#[derive(Default)]
-struct JsonLines(Tallies);
+struct JsonLines {
+    operation: &'static str,
+    run: String,
+    tallies: Tallies,
+}
 
 impl Observer for JsonLines {
     fn notice(&self, event: &Event) {
+        let (operation, run) = (self.operation, &self.run);
         match event {
             Event::Began { phase, total_bytes } => {
-                self.0.began(*phase);
-                tracing::info!(phase = phase.label(), total_bytes, "began");
+                self.tallies.began(*phase);
+                tracing::info!(operation, run, phase = phase.label(), total_bytes, "began");
             }
             Event::Advanced { phase, plain_bytes, rows } => {
-                self.0.advanced(*phase, *plain_bytes, *rows);
+                self.tallies.advanced(*phase, *plain_bytes, *rows);
             }
             Event::Ended { phase } => {
-                if let Some(tally) = self.0.ended(*phase) {
+                if let Some(tally) = self.tallies.ended(*phase) {
                     let (took_ms, plain_bytes, rows) = (tally.took_ms(), tally.plain_bytes, tally.rows);
-                    tracing::info!(phase = phase.label(), took_ms, plain_bytes, rows, "ended");
+                    tracing::info!(operation, run, phase = phase.label(), took_ms, plain_bytes, rows, "ended");
                 }
             }
-            Event::Note { message } => tracing::info!("{message}"),
-            Event::Warning { message } => tracing::warn!("{message}"),
+            Event::Note { message } => tracing::info!(operation, run, "{message}"),
+            Event::Warning { message } => tracing::warn!(operation, run, "{message}"),
         }
     }
 }

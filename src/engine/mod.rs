@@ -3,6 +3,7 @@
 //! Invariant: a load goes only into a [`Target`], and a target is only made by the engine that proved it fit.
 //! Absent: object storage, the terminal, the choice what to do next.
 
+mod place;
 pub mod side;
 pub mod sqlite;
 mod target;

@@ -13,7 +13,10 @@ mod store;
 use std::path::{Path, PathBuf};
 
 use super::EngineError;
+use super::place::file_identity;
+use crate::blocking::blocking;
 use crate::model::frame::Compression;
+use crate::model::identity::Identity;
 use crate::model::names::FileName;
 
 pub use restore::{Existing, Prepared, Restored, prepare, restore};
@@ -76,6 +79,13 @@ pub fn restore_name(path: &Path, database_folder: &Path) -> Result<FileName, Eng
     let inside = path.strip_prefix(database_folder).ok().and_then(parsed);
     let base = || path.file_name().map(Path::new).and_then(parsed);
     inside.or_else(base).ok_or_else(|| side_file(path, "its name can't be stored: not UTF-8, too long, or none"))
+}
+
+/// What a state of the side file `path` alone would be taken from.
+pub async fn identify(path: &Path, host: &str) -> Result<Identity, EngineError> {
+    let (its_path, host) = (path.to_owned(), host.to_owned());
+    let identity = blocking(move || file_identity(&its_path, &host)).await;
+    identity.map(Identity::Files).map_err(|error| side_file(path, error.to_string()))
 }
 
 fn parsed(path: &Path) -> Option<FileName> {

@@ -9,12 +9,11 @@ use super::seam::WriterOutlet;
 use super::timing::{Timing, millis_between};
 use super::{Ctx, DBOPS_VERSION, OpsError};
 use crate::engine::side::{self, SidePlan};
-use crate::engine::{DumpPlan, Engine, Outlet};
-use crate::model::event::Phase;
+use crate::engine::{DumpPlan, Engine, EngineError, Outlet};
 use crate::model::evidence::{Operation, Proof};
 use crate::model::identity::Identity;
 use crate::model::manifest::{CheckDepth, Content, Contract, SideFile, SourceCheck, State};
-use crate::model::names::{DatabaseName, FileName};
+use crate::model::names::DatabaseName;
 use crate::model::outcome::{BackedUp, Snapshot};
 use crate::model::report::Finding;
 use crate::model::watch::Watch;
@@ -28,8 +27,10 @@ pub struct BackupRequest {
     pub naming: Naming,
     /// The database; `None` takes side files alone.
     pub engine: Option<Arc<dyn Engine>>,
-    /// Side files of the same state, each with the name that a restore gives it.
-    pub side_files: Vec<(PathBuf, FileName)>,
+    /// Side files of the same state.
+    pub side_files: Vec<PathBuf>,
+    /// The folder that side files are named from; files outside go by their own name.
+    pub side_base: PathBuf,
     /// This host's name, for the identity of side files.
     pub host: String,
     /// How to dump.
@@ -108,7 +109,7 @@ async fn known_source(ctx: &Ctx, request: &BackupRequest, watch: &Watch) -> Resu
 async fn identity(request: &BackupRequest) -> Result<Identity, OpsError> {
     match (&request.engine, request.side_files.first()) {
         (Some(engine), _) => Ok(engine.identify().await?),
-        (None, Some((path, _))) => Ok(side::identify(path, &request.host).await?),
+        (None, Some(path)) => Ok(side::identify(path, &request.host).await?),
         (None, None) => Err(OpsError::Usage("neither a database nor a side file was named".into())),
     }
 }
@@ -127,7 +128,9 @@ async fn take(request: &BackupRequest, writer: &Arc<SnapshotWriter>, watch: &Wat
     let outlet = WriterOutlet::new(Arc::clone(writer));
     let dyn_outlet: Arc<dyn Outlet> = outlet.clone();
     // Side files first: they are small, and the view follows at once, so that the gap stays small.
-    let side_files = store_side_files(request, &dyn_outlet, watch).await.map_err(|error| outlet.explain(error))?;
+    let plans = side_plans(request)?;
+    let stored = store_side_files(request, &plans, &dyn_outlet, watch).await;
+    let side_files = stored.map_err(|error| outlet.explain(error))?;
     let mut state = match &request.engine {
         Some(engine) => {
             engine.dump(&request.plan, dyn_outlet, watch).await.map_err(|error| outlet.explain(error))?
@@ -143,21 +146,30 @@ async fn take(request: &BackupRequest, writer: &Arc<SnapshotWriter>, watch: &Wat
 
 async fn store_side_files(
     request: &BackupRequest,
+    plans: &[SidePlan],
     outlet: &Arc<dyn Outlet>,
     watch: &Watch,
-) -> Result<Vec<SideFile>, crate::engine::EngineError> {
-    let mut stored = Vec::with_capacity(request.side_files.len());
-    for (path, restore_as) in &request.side_files {
-        let plan = SidePlan {
-            restore_as: restore_as.clone(),
-            compression: request.plan.compression,
-            temp_dir: request.plan.temp_dir.clone(),
-        };
-        watch.began(Phase::SideFiles, None);
-        stored.push(side::store(path, &plan, outlet, watch).await?);
-        watch.ended(Phase::SideFiles);
+) -> Result<Vec<SideFile>, EngineError> {
+    let mut stored = Vec::with_capacity(plans.len());
+    for (path, plan) in request.side_files.iter().zip(plans) {
+        stored.push(side::store(path, plan, None, outlet, watch).await?);
     }
     Ok(stored)
+}
+
+/// A plan a side file; two that a restore would give one name are refused.
+fn side_plans(request: &BackupRequest) -> Result<Vec<SidePlan>, OpsError> {
+    let DumpPlan { compression, temp_dir, .. } = &request.plan;
+    let mut plans: Vec<SidePlan> = Vec::with_capacity(request.side_files.len());
+    for path in &request.side_files {
+        let plan = SidePlan::new(path, &request.side_base, *compression, temp_dir)?;
+        if plans.iter().any(|other| other.restore_as == plan.restore_as) {
+            let message = format!("two side files would both be restored as {}", plan.restore_as);
+            return Err(OpsError::Usage(message));
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
 }
 
 fn files_only(source: Identity, side_files: &[SideFile], watch: &Watch) -> State {

@@ -75,7 +75,7 @@ async fn under_pin(ctx: &Ctx, request: RestoreRequest, reader: &Arc<SnapshotRead
     };
     let mut restored = answer(id, loaded);
     for prepared in side_files {
-        let placed = prepared.put_in_place().await?;
+        let placed = prepared.put_in_place(&ctx.watch).await?;
         restored.side_files.push(placed.path.display().to_string());
         restored.previous.extend(placed.previous.map(|path| path.display().to_string()));
     }

@@ -1,0 +1,322 @@
+//! From arguments, configuration and environment to engines and a repository. The one place that reads the
+//! system's clock, its name and its environment.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use super::args::{DatabaseArgs, Global, KeepArgs};
+use super::error::CliError;
+use super::progress;
+use super::ui::Ui;
+use crate::config::{Config, DatabaseConfig, DatabaseUrl, env_file};
+use crate::engine::Engine;
+use crate::engine::sqlite::SqliteEngine;
+use crate::model::cancel::Cancel;
+use crate::model::clock::Clock;
+use crate::model::names::{DatabaseName, SnapshotId};
+use crate::model::retention::Policy;
+use crate::model::watch::Watch;
+use crate::ops::{Ctx, Naming, OpsError};
+use crate::repo::{Holder, Place, RepoError, Repository};
+
+/// Reads the system's clock.
+pub(super) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> DateTime<Utc> {
+        Utc::now()
+    }
+}
+
+/// Arguments, configuration and environment, read once.
+pub(super) struct Wire {
+    global: Global,
+    config: Config,
+    /// Whether the repository's place was chosen by the user rather than by default.
+    place_chosen: bool,
+    host: String,
+    cancel: Cancel,
+}
+
+/// A database as a command sees it.
+pub(super) struct Database {
+    /// Its folder in the repository.
+    pub name: DatabaseName,
+    /// Who chose that name.
+    pub naming: Naming,
+    /// The engine; `None` for side files alone.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// What the configuration says about it; defaults where it says nothing.
+    pub settings: DatabaseConfig,
+    /// The file, where it is one.
+    path: Option<PathBuf>,
+}
+
+impl Database {
+    /// The folder that holds its file.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.path.as_deref().and_then(Path::parent)
+    }
+}
+
+/// The configuration file that is read when none is named.
+const CONFIG_FILE: &str = "dbops.toml";
+
+/// The repository when none is named.
+const REPOSITORY: &str = "backups";
+
+impl Wire {
+    pub(super) fn new(global: Global, cancel: Cancel) -> Result<Self, CliError> {
+        let config = read_config(&global)?;
+        let place_chosen = global.repository.is_some() || config.repository.is_some();
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Ok(Self { global, config, place_chosen, host, cancel })
+    }
+
+    pub(super) fn now(&self) -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    pub(super) const fn yes(&self) -> bool {
+        self.global.yes
+    }
+
+    /// Where the repository is.
+    pub(super) fn place(&self) -> Place {
+        let chosen = self.global.repository.as_ref().or(self.config.repository.as_ref());
+        let folder = chosen.map_or(REPOSITORY, String::as_str);
+        Place::Folder(PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)))
+    }
+
+    pub(super) async fn open(&self) -> Result<Repository, CliError> {
+        Ok(Repository::open(self.place()).await.map_err(OpsError::from)?)
+    }
+
+    /// Opens the repository. Makes it only where nobody chose the place: a place that was chosen and holds none
+    /// is more often a disk that is not mounted.
+    pub(super) async fn open_or_make(&self, ui: Ui) -> Result<Repository, CliError> {
+        match Repository::open(self.place()).await {
+            Err(RepoError::NoRepository { .. }) if !self.place_chosen => {
+                let repo = Repository::create(self.place(), self.now()).await.map_err(OpsError::from)?;
+                ui.subject(&format!("made a repository in {}", repo.label()));
+                Ok(repo)
+            }
+            opened => Ok(opened.map_err(OpsError::from)?),
+        }
+    }
+
+    /// The repository for `asked`, and what is asked of it: a snapshot's own folder names both.
+    pub(super) async fn open_for(&self, asked: &str) -> Result<(Repository, String), CliError> {
+        let Some((root, id)) = located(Path::new(asked)) else {
+            return Ok((self.open().await?, asked.to_owned()));
+        };
+        let repo = Repository::open(Place::Folder(root)).await.map_err(OpsError::from)?;
+        Ok((repo, id.to_string()))
+    }
+
+    pub(super) fn ctx(&self, repo: Repository, operation: &'static str) -> Ctx {
+        context(repo, &self.global, operation, self.cancel.clone())
+    }
+
+    /// Workers: as asked, as configured, else as many as there are cores.
+    pub(super) fn jobs(&self, asked: Option<u16>) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        asked.map(usize::from).or(self.config.jobs).unwrap_or_else(cores)
+    }
+
+    /// Where copies are put aside: as asked, as configured, else where SQLite itself would.
+    pub(super) fn temp_dir(&self, asked: Option<&Path>) -> PathBuf {
+        let environment = || ["SQLITE_TMPDIR", "TMPDIR"].iter().find_map(|name| std::env::var_os(name));
+        asked
+            .map(Path::to_owned)
+            .or_else(|| self.config.temp_dir.clone())
+            .or_else(|| environment().filter(|folder| !folder.is_empty()).map(PathBuf::from))
+            .unwrap_or_else(|| PathBuf::from("/var/tmp"))
+    }
+
+    /// The rules of retention for a database; a command without any, on either side, is a usage error.
+    pub(super) fn policy(&self, database: &DatabaseName, keep: &KeepArgs) -> Result<Policy, CliError> {
+        let KeepArgs { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, time_zone } = keep;
+        let mut time_zone_of = self.config.time_zone;
+        if let Some(name) = time_zone {
+            time_zone_of = name.parse().map_err(|_| CliError::Usage(format!("{name:?} is no time zone")))?;
+        }
+        let configured = self.config.database(database.as_str()).and_then(|settings| settings.retention.clone());
+        let asked = [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly];
+        if asked.iter().all(|rule| rule.is_none()) {
+            let policy = configured.ok_or_else(|| {
+                CliError::Usage(format!("no retention for {database}: configure it, or give --keep-daily and the like"))
+            })?;
+            return Ok(Policy { time_zone: time_zone_of, ..policy });
+        }
+        let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] =
+            asked.map(|rule| rule.unwrap_or(0));
+        let time_zone = time_zone_of;
+        Ok(Policy { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, time_zone })
+    }
+
+    /// The folder that the arguments name outright; what the environment or the configuration names does not narrow.
+    pub(super) fn named_folder(&self, arguments: &DatabaseArgs) -> Result<Option<DatabaseName>, CliError> {
+        match (&arguments.name, &arguments.db) {
+            (Some(name), _) => Ok(Some(escaped(name)?)),
+            (None, Some(_)) => Ok(Some(self.database(arguments)?.name)),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The database of a backup: side files alone when files are named and no database is.
+    pub(super) fn to_back_up(&self, arguments: &DatabaseArgs, files: &[PathBuf]) -> Result<Database, CliError> {
+        let files_alone = arguments.db.is_none() && self.config.databases.is_empty() && !files.is_empty();
+        match files.first().filter(|_| files_alone && environment_url().is_none()) {
+            Some(first) => self.files_alone(arguments, first),
+            None => self.database(arguments),
+        }
+    }
+
+    fn files_alone(&self, arguments: &DatabaseArgs, first: &Path) -> Result<Database, CliError> {
+        let stem = first.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+        let (name, naming) = match &arguments.name {
+            Some(name) => (escaped(name)?, Naming::Chosen),
+            None => (escaped(&stem)?, Naming::Derived),
+        };
+        Ok(Database { name, naming, engine: None, settings: DatabaseConfig::default(), path: Some(first.to_owned()) })
+    }
+
+    /// The database that the arguments name, else the only one configured, else `DATABASE_URL`.
+    pub(super) fn database(&self, arguments: &DatabaseArgs) -> Result<Database, CliError> {
+        let mut configured = self.config.databases.iter();
+        match (&arguments.db, configured.next(), configured.next()) {
+            (Some(given), _, _) => self.named(given, arguments.name.as_deref()),
+            (None, Some((name, _)), None) => self.named(name, arguments.name.as_deref()),
+            (None, Some(_), Some(_)) => Err(CliError::Usage(format!(
+                "which database? configured are {}; name one with --db",
+                self.config.databases.keys().cloned().collect::<Vec<_>>().join(", ")
+            ))),
+            (None, None, _) => match environment_url() {
+                Some(url) => self.named(&url, arguments.name.as_deref()),
+                None => Err(CliError::Usage("no database: name one with --db, or set DATABASE_URL".into())),
+            },
+        }
+    }
+
+    /// Like [`Wire::database`], but `None` where nothing names one or several could be meant.
+    pub(super) fn database_if_known(&self, arguments: &DatabaseArgs) -> Result<Option<Database>, CliError> {
+        let known = arguments.db.is_some() || self.config.databases.len() == 1;
+        let by_environment = self.config.databases.is_empty() && environment_url().is_some();
+        if known || (by_environment && arguments.name.is_none()) {
+            self.database(arguments).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Where a restore goes. A database that the configuration protects is refused.
+    pub(super) fn target(&self, into: &str) -> Result<Database, CliError> {
+        let target = self.named(into, None)?;
+        for (name, settings) in &self.config.databases {
+            if settings.protected && same_file(settings.url.as_ref(), target.path.as_deref()) {
+                return Err(CliError::Protected { name: name.clone() });
+            }
+        }
+        Ok(target)
+    }
+
+    /// A configured name, a URL or a path.
+    fn named(&self, given: &str, folder: Option<&str>) -> Result<Database, CliError> {
+        let configured = self.config.databases.get(given);
+        let settings = configured.cloned().unwrap_or_default();
+        let url = match &settings.url {
+            Some(url) => url.clone(),
+            None if configured.is_some() => return self.configured_files(given, settings),
+            None => given.parse().map_err(CliError::Config)?,
+        };
+        let (name, naming) = match (folder, configured) {
+            (Some(folder), _) => (escaped(folder)?, Naming::Chosen),
+            (None, Some(_)) => (escaped(given)?, Naming::Chosen),
+            (None, None) => (escaped(&url.default_name())?, Naming::Derived),
+        };
+        match url {
+            DatabaseUrl::Sqlite(path) => {
+                let engine: Arc<dyn Engine> = Arc::new(SqliteEngine::new(path.clone(), self.host.clone()));
+                Ok(Database { name, naming, engine: Some(engine), settings, path: Some(path) })
+            }
+            DatabaseUrl::Postgres(url) => Err(CliError::Unsupported(format!("PostgreSQL ({url})"))),
+        }
+    }
+
+    /// A configured name without a URL: side files alone.
+    fn configured_files(&self, name: &str, settings: DatabaseConfig) -> Result<Database, CliError> {
+        let path = settings.files.first().cloned();
+        Ok(Database { name: escaped(name)?, naming: Naming::Chosen, engine: None, settings, path })
+    }
+}
+
+/// What every operation is given first.
+pub(super) fn context(repo: Repository, global: &Global, operation: &'static str, cancel: Cancel) -> Ctx {
+    let clock = Arc::new(SystemClock);
+    let holder = Holder::this_process(clock.now());
+    let observer = progress::observer(global, operation, holder.run());
+    Ctx { repo, watch: Watch { observer, clock, cancel }, holder }
+}
+
+/// The side files of a backup: those named, else the configured ones.
+pub(super) fn side_files(named: &[PathBuf], database: &Database) -> Vec<PathBuf> {
+    let files = if named.is_empty() { &database.settings.files } else { named };
+    files.iter().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())).collect()
+}
+
+fn same_file(url: Option<&DatabaseUrl>, path: Option<&Path>) -> bool {
+    match (url, path) {
+        (Some(DatabaseUrl::Sqlite(protected)), Some(path)) => {
+            let place = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+            place(protected) == place(path)
+        }
+        (Some(DatabaseUrl::Sqlite(_) | DatabaseUrl::Postgres(_)) | None, _) => false,
+    }
+}
+
+/// A snapshot's folder as `backup` prints it: its repository and its id.
+fn located(path: &Path) -> Option<(PathBuf, SnapshotId)> {
+    if path.components().count() < 2 {
+        return None;
+    }
+    let folder = std::path::absolute(path).ok()?;
+    let id: SnapshotId = folder.file_name()?.to_str()?.parse().ok()?;
+    let database = folder.parent()?;
+    Some((database.parent()?.to_owned(), id))
+}
+
+fn escaped(name: &str) -> Result<DatabaseName, CliError> {
+    DatabaseName::escape(name).map_err(|error| CliError::Usage(error.to_string()))
+}
+
+/// `DATABASE_URL`, where it is set to something.
+fn environment_url() -> Option<String> {
+    std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
+}
+
+fn read_config(global: &Global) -> Result<Config, CliError> {
+    let named = global.config.as_deref();
+    let Some(path) = named.or_else(|| Some(Path::new(CONFIG_FILE)).filter(|path| path.exists())) else {
+        return Ok(Config::default());
+    };
+    let text = read(path)?;
+    let from_file = match &global.env_file {
+        Some(path) => env_file::parse(&read(path)?)?,
+        None => std::collections::BTreeMap::new(),
+    };
+    let environment = |name: &str| from_file.get(name).cloned().or_else(|| std::env::var(name).ok());
+    let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
+    Ok(Config::parse(&text, &environment, &folder.unwrap_or_default())?)
+}
+
+fn read(path: &Path) -> Result<String, CliError> {
+    let unreadable = |source| CliError::ReadConfig { path: path.display().to_string(), source };
+    std::fs::read_to_string(path).map_err(unreadable)
+}

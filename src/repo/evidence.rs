@@ -1,0 +1,84 @@
+//! The chain of records that operations leave: numbered, each with its predecessor's digest.
+
+use bytes::Bytes;
+use futures::FutureExt;
+use serde_json::Map;
+
+use super::error::RepoError;
+use super::survey::at_once;
+use super::{Repository, layout};
+use crate::codec::digest;
+use crate::model::digest::Digest;
+use crate::model::evidence::{Deed, Evidence};
+use crate::model::names::DatabaseName;
+
+/// Bytes that a record may have: thousands of findings.
+const RECORD_BYTES: u64 = 16 << 20;
+/// How many others may be faster, one after the other, before a run gives up on adding its record.
+const COLLISIONS: usize = 100;
+
+impl Repository {
+    /// All records about `database`, oldest first; [`RepoError::Corrupt`] where the chain is broken.
+    pub async fn evidence(&self, database: &DatabaseName) -> Result<Vec<Evidence>, RepoError> {
+        let numbers = self.evidence_numbers(database).await?;
+        let reads = numbers.iter().map(|&number| self.evidence_bytes(database, number).boxed());
+        let stored = at_once(reads).await?;
+        let mut records = Vec::with_capacity(stored.len());
+        let mut previous: Option<(u64, Digest)> = None;
+        for (number, bytes) in numbers.into_iter().zip(stored) {
+            let record = parse(number, previous, &bytes);
+            let damaged = |why| RepoError::corrupt(layout::evidence_record(database, number), why);
+            records.push(record.map_err(damaged)?);
+            previous = Some((number, digest(&bytes)));
+        }
+        Ok(records)
+    }
+
+    /// Adds a record.
+    pub async fn record(&self, database: &DatabaseName, deed: Deed) -> Result<Evidence, RepoError> {
+        for _ in 0..COLLISIONS {
+            let last = self.evidence_numbers(database).await?.last().copied();
+            let previous = match last {
+                Some(number) => Some(digest(&self.evidence_bytes(database, number).await?)),
+                None => None,
+            };
+            let number = last.unwrap_or(0) + 1;
+            let evidence = Evidence { number, previous, deed: deed.clone(), unknown: Map::new() };
+            let key = layout::evidence_record(database, number);
+            let json = serde_json::to_vec_pretty(&evidence);
+            let json = json.map_err(|error| RepoError::storage("write", &key, error))?;
+            if self.store().create(&key, json.into()).await?.known()?.is_none() {
+                return Ok(evidence);
+            }
+        }
+        Err(RepoError::storage("add a record to", layout::evidence(database), "others were always faster"))
+    }
+
+    async fn evidence_numbers(&self, database: &DatabaseName) -> Result<Vec<u64>, RepoError> {
+        let listed = self.store().list(&layout::evidence(database)).await?;
+        let number = |key: &str| layout::last(key).strip_suffix(".json")?.parse().ok();
+        let mut numbers: Vec<u64> = listed.iter().filter_map(|found| number(&found.key)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    async fn evidence_bytes(&self, database: &DatabaseName, number: u64) -> Result<Bytes, RepoError> {
+        let key = layout::evidence_record(database, number);
+        let bytes = self.store().read(&key, RECORD_BYTES).await?;
+        bytes.ok_or_else(|| RepoError::corrupt(key, "it is missing"))
+    }
+}
+
+fn parse(number: u64, previous: Option<(u64, Digest)>, bytes: &[u8]) -> Result<Evidence, String> {
+    let record: Evidence = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if record.number != number {
+        return Err(format!("it says that it is number {}", record.number));
+    }
+    match previous {
+        Some((before, _)) if before + 1 != number => Err(format!("its predecessor, number {}, is missing", number - 1)),
+        Some((_, digest)) if record.previous != Some(digest) => {
+            Err("it follows other bytes than stand before it".into())
+        }
+        Some(_) | None => Ok(record),
+    }
+}

@@ -82,10 +82,10 @@ fn dump_plan(wire: &Wire, arguments: &BackupArgs, database: &Database) -> DumpPl
     };
     let absent_ok = arguments.absent_ok || database.settings.absent_ok;
     DumpPlan {
-        compression: arguments.compress.or(database.settings.compression).unwrap_or_default(),
+        compression: arguments.compress.unwrap_or(database.settings.compression),
         jobs: wire.jobs(arguments.work.jobs),
         temp_dir: wire.temp_dir(arguments.work.temp_dir.as_deref()),
-        check: check.or(database.settings.check).unwrap_or_default(),
+        check: check.unwrap_or(database.settings.check),
         damaged: if arguments.keep_damaged { IfDamaged::Keep } else { IfDamaged::Refuse },
         absent: if absent_ok { IfAbsent::Record } else { IfAbsent::Refuse },
     }

@@ -95,6 +95,24 @@ fn of_ops(error: &OpsError) -> Exit {
     }
 }
 
+fn of_repo(error: &RepoError) -> Exit {
+    match error {
+        RepoError::NoRepository { .. }
+        | RepoError::NoSnapshot { .. }
+        | RepoError::NewerFormat { .. }
+        | RepoError::BeingForgotten { .. } => Exit::NoRepository,
+        RepoError::Locked { .. }
+        | RepoError::Pinned { .. }
+        | RepoError::LostLease { .. }
+        | RepoError::Forgotten { .. } => Exit::Busy,
+        RepoError::Corrupt { .. } | RepoError::TooLarge { .. } | RepoError::Codec { .. } => Exit::Corrupt,
+        RepoError::AlreadyExists { .. } | RepoError::Unsafe { .. } => Exit::Refused,
+        RepoError::NotStorable { .. } => Exit::Usage,
+        RepoError::Storage { .. } | RepoError::CommitUnknown { .. } => Exit::Storage,
+        RepoError::Interrupted(_) => Exit::Interrupted,
+    }
+}
+
 fn of_engine(error: &EngineError) -> Exit {
     match error {
         EngineError::Unreachable { .. } => Exit::Unreachable,

@@ -1,6 +1,7 @@
 //! From arguments, configuration and environment to engines and a repository. The one place that reads the
 //! system's clock, its name and its environment.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use super::args::{DatabaseArgs, Global, KeepArgs};
 use super::error::CliError;
 use super::progress;
 use super::ui::Ui;
-use crate::config::{Config, DatabaseConfig, DatabaseUrl, env_file};
+use crate::config::{Config, DatabaseConfig, DatabaseUrl, parse_env_file};
 use crate::engine::Engine;
 use crate::engine::sqlite::SqliteEngine;
 use crate::model::cancel::Cancel;
@@ -64,13 +65,12 @@ impl Database {
 /// The configuration file that is read when none is named.
 const CONFIG_FILE: &str = "dbops.toml";
 
-/// The repository when none is named.
-const REPOSITORY: &str = "backups";
-
 impl Wire {
     pub(super) fn new(global: Global, cancel: Cancel) -> Result<Self, CliError> {
-        let config = read_config(&global)?;
-        let place_chosen = global.repository.is_some() || config.repository.is_some();
+        let folder = current_folder()?;
+        let configured = read_config(&global, &folder)?;
+        let place_chosen = global.repository.is_some() || configured.is_some();
+        let config = configured.unwrap_or_else(|| Config::without_file(&folder));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
         Ok(Self { global, config, place_chosen, host, cancel })
     }
@@ -89,9 +89,10 @@ impl Wire {
 
     /// Where the repository is.
     pub(super) fn place(&self) -> Place {
-        let chosen = self.global.repository.as_ref().or(self.config.repository.as_ref());
-        let folder = chosen.map_or(REPOSITORY, String::as_str);
-        Place::Folder(PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder)))
+        match &self.global.repository {
+            Some(folder) => Place::Folder(PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder))),
+            None => Place::Folder(self.config.repository.clone()),
+        }
     }
 
     pub(super) async fn open(&self) -> Result<Repository, CliError> {
@@ -126,8 +127,8 @@ impl Wire {
 
     /// Workers: as asked, as configured, else as many as there are cores.
     pub(super) fn jobs(&self, asked: Option<u16>) -> usize {
-        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        asked.map(usize::from).or(self.config.jobs).unwrap_or_else(cores)
+        let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        asked.map(usize::from).or(self.config.jobs.map(NonZeroUsize::get)).unwrap_or_else(cores)
     }
 
     /// Where copies are put aside: as asked, as configured, else where SQLite itself would.
@@ -147,13 +148,13 @@ impl Wire {
         if let Some(name) = time_zone {
             time_zone_of = name.parse().map_err(|_| CliError::Usage(format!("{name:?} is no time zone")))?;
         }
-        let configured = self.config.database(database.as_str()).and_then(|settings| settings.retention.clone());
+        let configured = self.config.databases.get(database).map(|settings| &settings.retention);
         let asked = [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly];
         if asked.iter().all(|rule| rule.is_none()) {
-            let policy = configured.ok_or_else(|| {
+            let policy = configured.filter(|policy| !policy.keeps_everything()).ok_or_else(|| {
                 CliError::Usage(format!("no retention for {database}: configure it, or give --keep-daily and the like"))
             })?;
-            return Ok(Policy { time_zone: time_zone_of, ..policy });
+            return Ok(Policy { time_zone: time_zone_of, ..policy.clone() });
         }
         let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] =
             asked.map(|rule| rule.unwrap_or(0));
@@ -185,7 +186,9 @@ impl Wire {
             Some(name) => (escaped(name)?, Naming::Chosen),
             None => (escaped(&stem)?, Naming::Derived),
         };
-        Ok(Database { name, naming, engine: None, settings: DatabaseConfig::default(), path: Some(first.to_owned()) })
+        let settings = DatabaseConfig::unconfigured(None, self.config.time_zone);
+        let path = std::path::absolute(first).ok();
+        Ok(Database { name, naming, engine: None, settings, path })
     }
 
     /// The database that the arguments name, else the only one configured, else `DATABASE_URL`.
@@ -193,10 +196,10 @@ impl Wire {
         let mut configured = self.config.databases.iter();
         match (&arguments.db, configured.next(), configured.next()) {
             (Some(given), _, _) => self.named(given, arguments.name.as_deref()),
-            (None, Some((name, _)), None) => self.named(name, arguments.name.as_deref()),
+            (None, Some((name, _)), None) => self.named(name.as_str(), arguments.name.as_deref()),
             (None, Some(_), Some(_)) => Err(CliError::Usage(format!(
                 "which database? configured are {}; name one with --db",
-                self.config.databases.keys().cloned().collect::<Vec<_>>().join(", ")
+                self.config.databases.keys().map(DatabaseName::as_str).collect::<Vec<_>>().join(", ")
             ))),
             (None, None, _) => match environment_url() {
                 Some(url) => self.named(&url, arguments.name.as_deref()),
@@ -221,7 +224,7 @@ impl Wire {
         let target = self.named(into, None)?;
         for (name, settings) in &self.config.databases {
             if settings.protected && same_file(settings.url.as_ref(), target.path.as_deref()) {
-                return Err(CliError::Protected { name: name.clone() });
+                return Err(CliError::Protected { name: name.to_string() });
             }
         }
         Ok(target)
@@ -229,17 +232,18 @@ impl Wire {
 
     /// A configured name, a URL or a path.
     fn named(&self, given: &str, folder: Option<&str>) -> Result<Database, CliError> {
-        let configured = self.config.databases.get(given);
-        let settings = configured.cloned().unwrap_or_default();
+        let configured = DatabaseName::escape(given).ok().and_then(|name| self.config.databases.get(&name));
+        let unconfigured = || DatabaseConfig::unconfigured(None, self.config.time_zone);
+        let settings = configured.cloned().unwrap_or_else(unconfigured);
         let url = match &settings.url {
             Some(url) => url.clone(),
-            None if configured.is_some() => return self.configured_files(given, settings),
-            None => given.parse().map_err(CliError::Config)?,
+            None if configured.is_some() => return configured_files(given, settings),
+            None => DatabaseUrl::parse(given, &current_folder()?)?,
         };
         let (name, naming) = match (folder, configured) {
             (Some(folder), _) => (escaped(folder)?, Naming::Chosen),
             (None, Some(_)) => (escaped(given)?, Naming::Chosen),
-            (None, None) => (escaped(&url.default_name())?, Naming::Derived),
+            (None, None) => (url.default_name()?, Naming::Derived),
         };
         match url {
             DatabaseUrl::Sqlite(path) => {
@@ -249,19 +253,19 @@ impl Wire {
             DatabaseUrl::Postgres(url) => Err(CliError::Unsupported(format!("PostgreSQL ({url})"))),
         }
     }
+}
 
-    /// A configured name without a URL: side files alone.
-    fn configured_files(&self, name: &str, settings: DatabaseConfig) -> Result<Database, CliError> {
-        let path = settings.files.first().cloned();
-        Ok(Database { name: escaped(name)?, naming: Naming::Chosen, engine: None, settings, path })
-    }
+/// A configured name without a URL: side files alone.
+fn configured_files(name: &str, settings: DatabaseConfig) -> Result<Database, CliError> {
+    let path = settings.files.first().cloned();
+    Ok(Database { name: escaped(name)?, naming: Naming::Chosen, engine: None, settings, path })
 }
 
 /// What every operation is given first.
 pub(super) fn context(repo: Repository, global: &Global, operation: &'static str, cancel: Cancel) -> Ctx {
     let clock = Arc::new(SystemClock);
     let holder = Holder::this_process(clock.now());
-    let observer = progress::observer(global, operation, holder.run());
+    let observer = progress::observer(global, operation, &holder.run);
     Ctx { repo, watch: Watch { observer, clock, cancel }, holder }
 }
 
@@ -301,19 +305,24 @@ fn environment_url() -> Option<String> {
     std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())
 }
 
-fn read_config(global: &Global) -> Result<Config, CliError> {
+fn current_folder() -> Result<PathBuf, CliError> {
+    std::env::current_dir().map_err(|source| CliError::Local { deed: "find", path: "the current folder".into(), source })
+}
+
+/// What the configuration file says; `None` where there is none and none was named.
+fn read_config(global: &Global, current: &Path) -> Result<Option<Config>, CliError> {
     let named = global.config.as_deref();
     let Some(path) = named.or_else(|| Some(Path::new(CONFIG_FILE)).filter(|path| path.exists())) else {
-        return Ok(Config::default());
+        return Ok(None);
     };
     let text = read(path)?;
     let from_file = match &global.env_file {
-        Some(path) => env_file::parse(&read(path)?)?,
+        Some(path) => parse_env_file(&read(path)?)?,
         None => std::collections::BTreeMap::new(),
     };
     let environment = |name: &str| from_file.get(name).cloned().or_else(|| std::env::var(name).ok());
-    let folder = std::path::absolute(path).ok().and_then(|path| path.parent().map(Path::to_owned));
-    Ok(Config::parse(&text, &environment, &folder.unwrap_or_default())?)
+    let path = current.join(path);
+    Ok(Some(Config::parse(&text, &environment, path.parent().unwrap_or(current))?))
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

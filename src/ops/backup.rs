@@ -74,7 +74,7 @@ async fn under_lease(
     watch: &Watch,
 ) -> Result<(Committed, Vec<Finding>), OpsError> {
     for orphan in ctx.repo.sweep(lease, watch).await? {
-        watch.note(format!("removed what an unfinished run had left: {}", orphan.id));
+        watch.note(format!("removed what an unfinished run had left: {}", orphan.folder));
     }
     known_source(ctx, request, watch).await?;
     let writer = Arc::new(ctx.repo.begin(lease, request.plan.compression, watch).await?);

@@ -28,7 +28,7 @@ impl Ctx {
             passed,
             findings: findings.to_vec(),
             took_ms,
-            host: self.holder.host().to_owned(),
+            host: self.holder.host.clone(),
             dbops_version: DBOPS_VERSION.to_owned(),
         };
         let recorded = self.repo.record(snapshot.database(), deed).await;

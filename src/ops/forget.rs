@@ -34,7 +34,7 @@ pub enum ForgetWhat {
 /// Forgets. Deletes under the database's lease; a snapshot that somebody reads is refused, never cut from under them.
 pub async fn forget(ctx: &Ctx, request: &ForgetRequest) -> Result<Forgotten, OpsError> {
     if request.dry_run {
-        let orphans = ctx.repo.orphans(&request.database).await?.into_iter().map(|orphan| orphan.id).collect();
+        let orphans = ctx.repo.orphans(&request.database).await?.into_iter().map(|orphan| orphan.folder).collect();
         return Ok(Forgotten { dry_run: true, decisions: decide(ctx, request).await?, orphans });
     }
     let lease = ctx.repo.lease(&request.database, "forget", &ctx.holder, &ctx.watch).await?;
@@ -57,7 +57,7 @@ async fn under_lease(ctx: &Ctx, request: &ForgetRequest, lease: &Lease) -> Resul
         ForgetWhat::ByPolicy(_) | ForgetWhat::Named(_) => Vec::new(),
     };
     ctx.watch.ended(Phase::Forget);
-    Ok(Forgotten { dry_run: false, decisions, orphans: orphans.into_iter().map(|orphan| orphan.id).collect() })
+    Ok(Forgotten { dry_run: false, decisions, orphans: orphans.into_iter().map(|orphan| orphan.folder).collect() })
 }
 
 async fn decide(ctx: &Ctx, request: &ForgetRequest) -> Result<Vec<Decided>, OpsError> {

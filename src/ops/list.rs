@@ -33,7 +33,7 @@ async fn list_database(ctx: &Ctx, database: &DatabaseName, listed: &mut Listed) 
         }
     }
     let orphans = ctx.repo.orphans(database).await?;
-    listed.orphans.extend(orphans.into_iter().map(|orphan| orphan.id));
+    listed.orphans.extend(orphans.into_iter().map(|orphan| orphan.folder));
     Ok(())
 }
 

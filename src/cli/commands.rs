@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::CommandFactory;
 
-use super::args::{BackupArgs, Cli, Command, ForgetArgs, RestoreArgs, SelectArgs, ShowArgs, SourceCheckArg, VerifyArgs};
+use super::args::{
+    BackupArgs, Cli, Command, ForgetArgs, RestoreArgs, SelectArgs, ShowArgs, SourceCheckArg, VerifyArgs,
+};
 use super::confirm::confirm;
 use super::demo;
 use super::error::CliError;
@@ -70,7 +72,7 @@ async fn backup(wire: &Wire, ui: Ui, arguments: BackupArgs) -> Result<Outcome, C
     let BackupArgs { tag: release, note, .. } = arguments;
     let host = wire.host().to_owned();
     let request = BackupRequest { database: name, naming, engine, side_files, side_base, host, plan, release, note };
-    Ok(Outcome::Backup(ops::backup(&ctx, &request).await?))
+    Ok(Outcome::Backup(Box::new(ops::backup(&ctx, &request).await?)))
 }
 
 fn dump_plan(wire: &Wire, arguments: &BackupArgs, database: &Database) -> DumpPlan {

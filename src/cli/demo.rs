@@ -11,13 +11,13 @@ use super::args::DemoArgs;
 use super::error::CliError;
 use super::ui::Ui;
 use super::wire::SystemClock;
+use crate::blocking::blocking;
 use crate::engine::sqlite::{self, SqliteEngine};
 use crate::engine::{DumpPlan, Engine, IfAbsent, IfDamaged, LoadPlan};
 use crate::model::cancel::Cancel;
-use crate::model::clock::Clock;
 use crate::model::event::{Event, Observer};
 use crate::model::frame::Compression;
-use crate::model::manifest::CheckDepth;
+use crate::model::manifest::{CheckDepth, TableRecord};
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{BackedUp, Outcome, VerifyDepth};
 use crate::model::watch::Watch;
@@ -63,7 +63,7 @@ impl Demo {
         self.step("dbops backup --db agents.db --files workflows.json");
         let backup = self.back_up().await?;
         let id = backup.snapshot.id.clone();
-        self.show(&Outcome::Backup(backup));
+        self.show(&Outcome::Backup(Box::new(backup)));
 
         self.step("dbops verify latest");
         self.verify(&self.repository(), &id, true).await?;
@@ -180,8 +180,7 @@ impl Demo {
     /// Compares source and restored database once more, from outside of backup and restore.
     async fn compare(&self) -> Result<(), CliError> {
         self.step("Every table of agents.db against restored/agents.db");
-        let source = sqlite::fingerprints(&self.database(), JOBS, &self.watch).await.map_err(OpsError::from)?;
-        let restored = sqlite::fingerprints(&self.restored(), JOBS, &self.watch).await.map_err(OpsError::from)?;
+        let [source, restored] = [self.fingerprints(self.database()).await?, self.fingerprints(self.restored()).await?];
         for table in &source {
             let equal = restored.contains(table);
             let verdict = if equal { "equal" } else { "DIFFERENT" };
@@ -192,6 +191,12 @@ impl Demo {
             }
         }
         if source.len() == restored.len() { Ok(()) } else { Err(failed("tables were added")) }
+    }
+
+    async fn fingerprints(&self, database: PathBuf) -> Result<Vec<TableRecord>, CliError> {
+        let watch = self.watch.clone();
+        let tables = blocking(move || sqlite::fingerprints(&database, JOBS, &watch)).await;
+        Ok(tables.map_err(OpsError::from)?)
     }
 
     fn closing(&self, id: &SnapshotId) {

@@ -78,9 +78,9 @@ fn fail(ui: Ui, error: &CliError) -> Exit {
 fn findings(error: &CliError) -> Vec<String> {
     match error {
         CliError::Ops(OpsError::Engine(EngineError::Damaged { damage, .. })) => damage.clone(),
-        CliError::Ops(
-            OpsError::Engine(EngineError::Unequal { findings, .. }) | OpsError::ReadBack { findings },
-        ) => report::findings(&findings.iter().collect::<Vec<_>>()),
+        CliError::Ops(OpsError::Engine(EngineError::Unequal { findings, .. }) | OpsError::ReadBack { findings }) => {
+            report::findings(&findings.iter().collect::<Vec<_>>())
+        }
         _ => Vec::new(),
     }
 }

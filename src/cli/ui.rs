@@ -70,7 +70,10 @@ impl Ui {
         causes.extend_from_slice(findings);
         let mut stderr = io::stderr().lock();
         if self.json {
-            return json_line(&mut stderr, &report::error_document(exit_code, &error.to_string(), &causes, hint.as_deref()));
+            return json_line(
+                &mut stderr,
+                &report::error_document(exit_code, &error.to_string(), &causes, hint.as_deref()),
+            );
         }
         let mut text = match error {
             CliError::Arguments(whole) => vec![whole.trim_end().to_owned()],

@@ -133,7 +133,7 @@ impl Wire {
 
     /// Where copies are put aside: as asked, as configured, else where SQLite itself would.
     pub(super) fn temp_dir(&self, asked: Option<&Path>) -> PathBuf {
-        let environment = || ["SQLITE_TMPDIR", "TMPDIR"].iter().find_map(|name| std::env::var_os(name));
+        let environment = || ["SQLITE_TMPDIR", "TMPDIR"].iter().find_map(std::env::var_os);
         asked
             .map(Path::to_owned)
             .or_else(|| self.config.temp_dir.clone())
@@ -154,7 +154,7 @@ impl Wire {
             let policy = configured.filter(|policy| !policy.keeps_everything()).ok_or_else(|| {
                 CliError::Usage(format!("no retention for {database}: configure it, or give --keep-daily and the like"))
             })?;
-            return Ok(Policy { time_zone: time_zone_of, ..policy.clone() });
+            return Ok(Policy { time_zone: time_zone_of, ..*policy });
         }
         let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] =
             asked.map(|rule| rule.unwrap_or(0));
@@ -306,7 +306,11 @@ fn environment_url() -> Option<String> {
 }
 
 fn current_folder() -> Result<PathBuf, CliError> {
-    std::env::current_dir().map_err(|source| CliError::Local { deed: "find", path: "the current folder".into(), source })
+    std::env::current_dir().map_err(|source| CliError::Local {
+        deed: "find",
+        path: "the current folder".into(),
+        source,
+    })
 }
 
 /// What the configuration file says; `None` where there is none and none was named.

@@ -20,7 +20,7 @@ pub enum Outcome {
     /// Of `init`.
     Init(Initialised),
     /// Of `backup`.
-    Backup(BackedUp),
+    Backup(Box<BackedUp>),
     /// Of `list`.
     List(Listed),
     /// Of `show`.

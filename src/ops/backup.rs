@@ -132,9 +132,7 @@ async fn take(request: &BackupRequest, writer: &Arc<SnapshotWriter>, watch: &Wat
     let stored = store_side_files(request, &plans, &dyn_outlet, watch).await;
     let side_files = stored.map_err(|error| outlet.explain(error))?;
     let mut state = match &request.engine {
-        Some(engine) => {
-            engine.dump(&request.plan, dyn_outlet, watch).await.map_err(|error| outlet.explain(error))?
-        }
+        Some(engine) => engine.dump(&request.plan, dyn_outlet, watch).await.map_err(|error| outlet.explain(error))?,
         None => files_only(identity(request).await?, &side_files, watch),
     };
     state.side_files = side_files;

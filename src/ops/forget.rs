@@ -4,8 +4,8 @@ use super::evidence::Done;
 use super::list::damage_or;
 use super::timing::millis_between;
 use super::{Ctx, OpsError};
-use crate::model::evidence::{Operation, Proof};
 use crate::model::event::Phase;
+use crate::model::evidence::{Operation, Proof};
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Decided, Forgotten};
 use crate::model::retention::{Candidate, Fate, Policy, plan};
@@ -74,18 +74,12 @@ async fn decide(ctx: &Ctx, request: &ForgetRequest) -> Result<Vec<Decided>, OpsE
 
 fn decided(id: SnapshotId, fate: Fate) -> Decided {
     match fate {
-        Fate::Keep(reasons) => {
-            Decided { id, kept: true, reasons: reasons.iter().map(ToString::to_string).collect() }
-        }
+        Fate::Keep(reasons) => Decided { id, kept: true, reasons: reasons.iter().map(ToString::to_string).collect() },
         Fate::Forget(why) => Decided { id, kept: false, reasons: vec![why.to_string()] },
     }
 }
 
-async fn decide_named(
-    ctx: &Ctx,
-    database: &DatabaseName,
-    ids: &[SnapshotId],
-) -> Result<Vec<Decided>, OpsError> {
+async fn decide_named(ctx: &Ctx, database: &DatabaseName, ids: &[SnapshotId]) -> Result<Vec<Decided>, OpsError> {
     let candidates = candidates(ctx, database).await?;
     let good = |candidate: &&Candidate| candidate.proof.is_verified() && !candidate.source_damaged;
     let newest_verified = candidates.iter().filter(good).max_by_key(|candidate| candidate.taken_at);

@@ -41,7 +41,10 @@ async fn list_database(ctx: &Ctx, database: &DatabaseName, listed: &mut Listed) 
 pub(super) fn damage_or(error: RepoError) -> Result<RepoError, RepoError> {
     let about_one = matches!(
         error,
-        RepoError::Corrupt { .. } | RepoError::TooLarge { .. } | RepoError::Unsafe { .. } | RepoError::NewerFormat { .. }
+        RepoError::Corrupt { .. }
+            | RepoError::TooLarge { .. }
+            | RepoError::Unsafe { .. }
+            | RepoError::NewerFormat { .. }
     );
     if about_one { Ok(error) } else { Err(error) }
 }

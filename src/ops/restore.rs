@@ -46,8 +46,12 @@ pub async fn restore(ctx: &Ctx, request: RestoreRequest) -> Result<Restored, Ops
     let id = request.id.clone();
     let digest = reader.manifest_digest();
     let restored = under_pin(ctx, request, &reader).await;
-    if let Some(reader) = Arc::into_inner(reader) {
-        reader.release().await;
+    let released = match Arc::into_inner(reader) {
+        Some(reader) => reader.release().await,
+        None => Ok(()),
+    };
+    if let Err(error) = released {
+        ctx.watch.warn(format!("the pin could not be released, it runs out by itself: {error}"));
     }
     let mut restored = restored?;
     restored.took_ms = millis_between(began, ctx.watch.clock.now());

@@ -35,7 +35,8 @@ impl FromStr for Selector {
             _ => match text.split_once(':') {
                 Some(("before", release)) if !release.is_empty() => Self::Before(release.to_owned()),
                 Some(("tag", release)) => {
-                    let advice = format!("there is no selector tag:; before:{release} is the state before that release");
+                    let advice =
+                        format!("there is no selector tag:; before:{release} is the state before that release");
                     return Err(OpsError::Usage(advice));
                 }
                 Some(_) => return Err(OpsError::Usage(format!("{text:?} names no snapshot"))),

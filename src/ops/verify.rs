@@ -22,12 +22,7 @@ pub async fn verify(ctx: &Ctx, ids: &[SnapshotId], depth: VerifyDepth, jobs: usi
     Ok(Verified { snapshots, passed })
 }
 
-async fn verify_one(
-    ctx: &Ctx,
-    id: &SnapshotId,
-    depth: VerifyDepth,
-    jobs: usize,
-) -> Result<VerifiedSnapshot, OpsError> {
+async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize) -> Result<VerifiedSnapshot, OpsError> {
     let began = ctx.watch.clock.now();
     let how = match depth {
         VerifyDepth::Full => Depth::Full,

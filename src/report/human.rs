@@ -55,10 +55,7 @@ fn backed_up(done: &BackedUp) -> Vec<String> {
     let files = side_files(snapshot.side_files);
     let sizes = format!("{} stored in {}", bytes(snapshot.plain_bytes), bytes(snapshot.stored_bytes));
     let proven = if snapshot.proof.is_verified() { "read back and verified" } else { "stored, not proven good" };
-    vec![
-        format!("{what}{files}, {sizes}, {proven} in {}", duration(done.took_ms)),
-        snapshot.path.clone(),
-    ]
+    vec![format!("{what}{files}, {sizes}, {proven} in {}", duration(done.took_ms)), snapshot.path.clone()]
 }
 
 fn side_files(count: u64) -> String {

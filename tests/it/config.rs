@@ -10,7 +10,8 @@ fn configured(text: &str) -> Sandbox {
 
 #[test]
 fn a_configured_database_needs_no_argument() {
-    let sandbox = configured("repository = \"store\"\n[database.exam]\nurl = \"data/app.db\"\nfiles = [\"data/w.json\"]\n");
+    let sandbox =
+        configured("repository = \"store\"\n[database.exam]\nurl = \"data/app.db\"\nfiles = [\"data/w.json\"]\n");
     fs::create_dir(sandbox.path("data")).unwrap();
     sandbox.database("data/app.db", 5);
     fs::write(sandbox.path("data/w.json"), "{}").unwrap();

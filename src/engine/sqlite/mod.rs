@@ -14,6 +14,7 @@ mod load;
 mod pages;
 mod replace;
 mod rows;
+mod script;
 mod tables;
 mod temp;
 mod who;
@@ -38,6 +39,8 @@ use crate::model::identity::{FileIdentity, Identity};
 use crate::model::manifest::{Content, State, TableRecord};
 use crate::model::report::Finding;
 use crate::model::watch::Watch;
+
+pub use script::create_from_script;
 
 /// A database file, there or not yet.
 #[derive(Debug, Clone)]

@@ -304,6 +304,19 @@ async fn prepared_is_not_in_place() {
 }
 
 #[tokio::test]
+async fn leftovers_of_a_killed_restore_are_removed() {
+    let scene = Scene::new();
+    scene.write("source/a.json", "2");
+    let side = scene.store("a.json").await.unwrap();
+    scene.write("into/.a.json.dbops_1_0", "left");
+    scene.write("into/.b.json.dbops_1_0", "another's");
+    let waiting = scene.prepare(&side, Existing::KeepAside).await.unwrap();
+    scene.restore(&side, Existing::Refuse).await.unwrap();
+    waiting.put_in_place(&watch()).await.unwrap();
+    assert_eq!(scene.names("into"), [".b.json.dbops_1_0", "a.json", ASIDE]);
+}
+
+#[tokio::test]
 async fn what_comes_meanwhile_is_not_replaced() {
     let scene = Scene::new();
     scene.write("source/a.json", "2");

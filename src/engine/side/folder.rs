@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 /// An open folder.
@@ -95,6 +95,24 @@ impl Folder {
     /// Removes a file.
     pub(super) fn remove(&self, name: &str) -> io::Result<()> {
         Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+    }
+
+    /// Removes the files whose names begin so and that no living process holds locked.
+    ///
+    /// What can't be opened or removed stays: it is in nobody's way.
+    pub(super) fn sweep(&self, start: &str) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        for entry in Dir::read_from(&self.fd)? {
+            let name = entry?.file_name().to_owned();
+            if !name.to_bytes().starts_with(start.as_bytes()) {
+                continue;
+            }
+            let file = rustix::fs::openat(&self.fd, &name, flags, Mode::empty()).map(File::from);
+            if file.is_ok_and(|file| file.try_lock().is_ok()) {
+                let _ = rustix::fs::unlinkat(&self.fd, &name, AtFlags::empty());
+            }
+        }
+        Ok(())
     }
 
     /// Makes what was made and moved durable.

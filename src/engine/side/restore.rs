@@ -46,6 +46,8 @@ pub struct Prepared {
     existing: Existing,
     /// The hidden name of its content; absent when the side file did not exist.
     waiting: Option<String>,
+    /// Its content, locked while it waits: what a killed restore left is told by its missing lock.
+    content: Option<File>,
 }
 
 /// Prepares `side` and puts it in place at once.
@@ -60,7 +62,8 @@ pub async fn restore(
 }
 
 /// Writes `side` under a hidden name beside its place in the folder `into`, compares its SHA-256 with the
-/// manifest's, gives it its permission bits and makes it durable; its place is not touched yet.
+/// manifest's, gives it its permission bits and makes it durable; its place is not touched yet. What a killed
+/// restore of the same file left there is removed.
 ///
 /// `into` must exist; folders below it are made. Errors: [`EngineError::TargetRefused`] when something that may
 /// not be replaced is there already, [`EngineError::Unequal`] when the stored bytes are not what the manifest says.
@@ -114,14 +117,18 @@ impl Arrival {
 /// Opens the folder, refuses what may not be replaced, and makes the hidden file.
 fn begin(side: &SideFile, into: &Path, existing: Existing) -> Result<(Prepared, Option<File>), EngineError> {
     let (folder, name) = enter(into, &side.restore_as)?;
-    let mut prepared = Prepared { folder, name, existing, waiting: None };
+    let mut prepared = Prepared { folder, name, existing, waiting: None, content: None };
     prepared.check_place(side.file.is_some())?;
     if side.file.is_none() {
         return Ok((prepared, None));
     }
-    let hidden = hidden_name(&prepared.name);
+    let start = format!(".{}.dbops_", prepared.name);
+    prepared.folder.sweep(&start).map_err(|error| prepared.disk("look for leftovers of", error))?;
+    let hidden = hidden_name(&start);
     let content = prepared.folder.create(&hidden).map_err(|error| prepared.disk("write", error))?;
     prepared.waiting = Some(hidden);
+    // Where a file system has no locks, nobody can sweep by them either.
+    let _ = content.lock();
     Ok((prepared, Some(content)))
 }
 
@@ -138,9 +145,9 @@ fn enter(into: &Path, restore_as: &FileName) -> Result<(Folder, String), EngineE
 }
 
 /// A name that no other process and no other restore of this one uses at the same time.
-fn hidden_name(name: &str) -> String {
+fn hidden_name(start: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    format!(".{name}.dbops_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
+    format!("{start}{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
 impl Prepared {
@@ -218,7 +225,7 @@ impl Prepared {
     }
 
     /// Proves the whole content, gives it its permission bits, makes it durable.
-    fn accept(&self, arrival: Arrival, side: &SideFile) -> Result<(), EngineError> {
+    fn accept(&mut self, arrival: Arrival, side: &SideFile) -> Result<(), EngineError> {
         let Arrival { content, hasher, bytes } = arrival;
         let Some(expected) = side.plain_digest else {
             return Err(side_file(&self.path(), "the manifest names no digest for it"));
@@ -229,7 +236,9 @@ impl Prepared {
         }
         let mode = Mode::from_raw_mode(side.mode.unwrap_or(0o600) & 0o777);
         rustix::fs::fchmod(&content, mode).map_err(|error| self.disk("set the rights of", error.into()))?;
-        content.sync_all().map_err(|error| self.disk("write", error))
+        content.sync_all().map_err(|error| self.disk("write", error))?;
+        self.content = Some(content);
+        Ok(())
     }
 
     fn not_moved(&self, error: io::Error) -> EngineError {

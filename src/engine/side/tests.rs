@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -176,25 +175,50 @@ async fn an_absent_file_is_recorded() {
     assert_eq!(scene.restore(&side, Existing::KeepAside).await.unwrap().previous, None);
 }
 
+/// Writes to a file whenever it is asked for the time: in the midst of every reading.
+struct Meddler {
+    path: PathBuf,
+    writes: Mutex<u32>,
+    most: u32,
+}
+
+impl Clock for Meddler {
+    fn now(&self) -> DateTime<Utc> {
+        let mut writes = self.writes.lock().unwrap();
+        if *writes < self.most {
+            *writes += 1;
+            fs::write(&self.path, format!("[{writes}]")).unwrap();
+        }
+        Quiet.now()
+    }
+}
+
+/// Stores a file that is written to during the first `most` readings; with the number of those.
+async fn store_meddled(scene: &Scene, most: u32) -> (Result<SideFile, EngineError>, u32) {
+    scene.write("source/a.json", "[]");
+    let path = scene.path("source/a.json");
+    let plan = SidePlan::new(&path, &scene.path("source"), Compression::default(), &scene.path("temp")).unwrap();
+    let meddler = Arc::new(Meddler { path: path.clone(), writes: Mutex::new(0), most });
+    let outlet: Arc<dyn Outlet> = scene.shelf.clone();
+    let stored = store(&path, &plan, None, &outlet, &Watch { clock: meddler.clone(), ..watch() }).await;
+    let writes = *meddler.writes.lock().unwrap();
+    (stored, writes)
+}
+
 #[tokio::test]
 async fn a_file_that_never_holds_still_is_refused() {
     let scene = Scene::new();
-    scene.write("source/a.log", "x");
-    let (stop, path) = (Arc::new(AtomicBool::new(false)), scene.path("source/a.log"));
-    let stopped = stop.clone();
-    let writer = std::thread::spawn(move || {
-        for round in 0_u64.. {
-            fs::write(&path, vec![b'x'; 600_000 + usize::try_from(round % 7).unwrap()]).unwrap();
-            if stopped.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-    });
-    let refused = said(scene.store("a.log").await);
-    stop.store(true, Ordering::Relaxed);
-    writer.join().unwrap();
-    assert!(refused.ends_with("a.log: changed while it was read, 5 times"), "{refused}");
-    assert!(scene.shelf.0.lock().unwrap().is_empty());
+    let (stored, writes) = store_meddled(&scene, u32::MAX).await;
+    assert!(said(stored).ends_with("a.json: changed while it was read, 5 times"));
+    assert_eq!(writes, 5);
+    assert!(scene.shelf.0.lock().unwrap().is_empty() && scene.names("temp").is_empty());
+}
+
+#[tokio::test]
+async fn a_file_that_is_written_meanwhile_is_read_again() {
+    let scene = Scene::new();
+    let side = store_meddled(&scene, 4).await.0.unwrap();
+    assert_eq!(side.plain_digest, Some(digest(b"[4]")));
 }
 
 #[tokio::test]
@@ -277,6 +301,19 @@ async fn prepared_is_not_in_place() {
     assert_eq!(scene.read("into/a.json"), "1");
     drop(prepared);
     assert_eq!(scene.names("into"), ["a.json"]);
+}
+
+#[tokio::test]
+async fn leftovers_of_a_killed_restore_are_removed() {
+    let scene = Scene::new();
+    scene.write("source/a.json", "2");
+    let side = scene.store("a.json").await.unwrap();
+    scene.write("into/.a.json.dbops_1_0", "left");
+    scene.write("into/.b.json.dbops_1_0", "another's");
+    let waiting = scene.prepare(&side, Existing::KeepAside).await.unwrap();
+    scene.restore(&side, Existing::Refuse).await.unwrap();
+    waiting.put_in_place(&watch()).await.unwrap();
+    assert_eq!(scene.names("into"), [".b.json.dbops_1_0", "a.json", ASIDE]);
 }
 
 #[tokio::test]

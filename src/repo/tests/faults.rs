@@ -40,7 +40,7 @@ async fn backup_with_fault(fault: Fault, at: usize) -> bool {
     assert!(listed.contains(&first.id), "{case}");
     match &attempt {
         Ok(committed) => assert!(listed.contains(&committed.id), "{case}"),
-        Err(Failed::After(id, _)) => assert!(listed.contains(id), "{case}"),
+        Err(Failed::After(id, error)) => assert!(listed.contains(id), "{case}: {error}"),
         Err(Failed::Before(RepoError::CommitUnknown { .. })) => {}
         Err(Failed::Before(_) | Failed::ReadBack(_)) => assert_eq!(listed, [first.id], "{case}"),
     }

@@ -293,3 +293,29 @@ fn is_transient_io(kind: std::io::ErrorKind) -> bool {
             | K::HostUnreachable
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    fn check(kind: ErrorKind, transient: bool) {
+        let error = object_store::Error::Generic { store: "test", source: Box::new(Error::from(kind)) };
+        assert_eq!(is_transient(&error), transient, "{kind}");
+    }
+
+    #[test]
+    fn a_full_disk_is_not_tried_again() {
+        check(ErrorKind::StorageFull, false);
+        check(ErrorKind::QuotaExceeded, false);
+        check(ErrorKind::PermissionDenied, false);
+        check(ErrorKind::ReadOnlyFilesystem, false);
+    }
+
+    #[test]
+    fn a_lost_connection_is() {
+        check(ErrorKind::ConnectionReset, true);
+        check(ErrorKind::TimedOut, true);
+    }
+}

@@ -50,6 +50,8 @@ async fn check_every_byte(name: &str, subjects: &[&str]) {
     let mut longer = stored.good.to_vec();
     longer.push(b'\n');
     assert!(names(&stored.damage_seen(longer).await, &[name]), "the checker is broken: {name} one byte longer");
+    let again = stored.damage_seen(Vec::new()).await;
+    assert_eq!(again.len(), 1, "one damage is told once: {again:?}");
     stored.store.delete(&stored.path).await.unwrap();
     if name == "SHA256SUMS" {
         assert_eq!(stored.repo.snapshots(&database()).await.unwrap(), []);

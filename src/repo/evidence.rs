@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use futures::FutureExt;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 use super::error::RepoError;
+use super::holder::random_id;
 use super::survey::at_once;
 use super::{Repository, layout};
 use crate::codec::digest;
@@ -34,8 +35,10 @@ impl Repository {
         Ok(records)
     }
 
-    /// Adds a record.
+    /// Adds a record. A random mark tells it from the same record of another run, so that after a failure
+    /// each finds out whether its own was stored.
     pub async fn record(&self, database: &DatabaseName, deed: Deed) -> Result<Evidence, RepoError> {
+        let mark = Map::from_iter([("mark".to_owned(), Value::from(random_id(deed.at)))]);
         for _ in 0..COLLISIONS {
             let last = self.evidence_numbers(database).await?.last().copied();
             let previous = match last {
@@ -43,7 +46,7 @@ impl Repository {
                 None => None,
             };
             let number = last.unwrap_or(0) + 1;
-            let evidence = Evidence { number, previous, deed: deed.clone(), unknown: Map::new() };
+            let evidence = Evidence { number, previous, deed: deed.clone(), unknown: mark.clone() };
             let key = layout::evidence_record(database, number);
             let json = serde_json::to_vec_pretty(&evidence);
             let json = json.map_err(|error| RepoError::storage("write", &key, error))?;

@@ -1,7 +1,7 @@
 //! The list of frames, `frames.jsonl`: one JSON line a frame, sorted by file and offset, written and read as
 //! a stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -69,7 +69,8 @@ pub(super) async fn read(store: &Store, id: &SnapshotId, manifest: &Manifest) ->
         }
         reading.finish(record).map_err(|why| RepoError::corrupt(&key, why))?;
     }
-    check_files(&reading.table, manifest)?;
+    let why = check_files(&reading.table, manifest);
+    why.map_err(|why| RepoError::corrupt(layout::in_snapshot(id, layout::FRAMES), why))?;
     Ok(reading.table)
 }
 
@@ -146,17 +147,17 @@ impl Reading {
 }
 
 /// Frames must fill their files without gap or overlap, and no other file may have any.
-fn check_files(table: &FrameTable, manifest: &Manifest) -> Result<(), RepoError> {
-    let framed = manifest.files.iter().filter(|file| is_framed(file.role));
-    for file in framed.clone() {
+fn check_files(table: &FrameTable, manifest: &Manifest) -> Result<(), String> {
+    let mut framed = BTreeSet::new();
+    for file in manifest.files.iter().filter(|file| is_framed(file.role)) {
+        framed.insert(&file.name);
         let frames = table.get(&file.name).map_or(&[][..], Vec::as_slice);
         if !fills(frames, file) {
-            return Err(RepoError::corrupt(layout::FRAMES, format!("its frames do not fill {} exactly", file.name)));
+            return Err(format!("its frames do not fill {} exactly", file.name));
         }
     }
-    let known: Vec<_> = framed.map(|file| &file.name).collect();
-    match table.keys().find(|name| known.binary_search(name).is_err() && !known.contains(name)) {
-        Some(name) => Err(RepoError::corrupt(layout::FRAMES, format!("it has frames of {name}, which has none"))),
+    match table.keys().find(|name| !framed.contains(name)) {
+        Some(name) => Err(format!("it has frames of {name}, which has none")),
         None => Ok(()),
     }
 }

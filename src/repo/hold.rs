@@ -51,6 +51,15 @@ impl Claim {
         json.map(Bytes::from).map_err(|error| RepoError::storage("write", "a claim", error))
     }
 
+    /// The claim that stands there; `None` where there is none, or none that can be read.
+    pub(super) async fn read(store: &Store, key: &str) -> Result<Option<Self>, RepoError> {
+        match store.read(key, CLAIM_BYTES).await {
+            Ok(bytes) => Ok(bytes.as_deref().and_then(Self::parse)),
+            Err(RepoError::TooLarge { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::error::RepoError;
-use super::hold::{CLAIM_BYTES, Claim, HOLD_TIME, Hold, Lost, Renewal, generation};
+use super::hold::{Claim, HOLD_TIME, Hold, Lost, Renewal, generation};
 use super::holder::Holder;
 use super::store::{Listed, Store};
 use super::{Repository, layout};
@@ -37,35 +39,36 @@ impl Repository {
     ) -> Result<Lease, RepoError> {
         let store = self.store();
         let standing = generations(store, database).await?;
-        let highest = standing.last().map_or(0, |(number, _)| *number);
         if let Some((_, listed)) = standing.last() {
             refuse_live(store, database, listed, watch).await?;
         }
-        let claim = Claim::new(highest + 1, holder, operation, watch.clock.now());
-        let key = layout::lock(database, highest + 1);
-        let taken = Hold::take(store, watch, layout::locks(database), key, claim.clone()).await?;
-        let hold = match taken {
+        let next = standing.last().map_or(0, |(number, _)| *number) + 1;
+        let claim = Claim::new(next, holder, operation, watch.clock.now());
+        let (folder, key) = (layout::locks(database), layout::lock(database, next));
+        let hold = match Hold::take(store, watch, folder, key.clone(), claim).await? {
             Ok(hold) => Arc::new(hold),
-            Err(theirs) => return Err(locked(database, &Claim::parse(&theirs).unwrap_or(claim))),
+            Err(theirs) => return Err(locked(database, &key, Claim::parse(&theirs), watch.clock.now())),
         };
-        settle(store, database, &hold).await?;
+        if let Err(error) = settle(store, database, &hold, watch).await {
+            let _ = hold.release().await;
+            return Err(error);
+        }
         let renewal = Renewal::start(Arc::clone(&hold));
         Ok(Lease { grant: Grant { database: database.clone(), hold }, renewal })
     }
 }
 
 /// Our generation may be one that others took, released and deleted since we listed: then a higher one stands.
-/// Otherwise the lower ones have no more use.
-async fn settle(store: &Store, database: &DatabaseName, hold: &Hold) -> Result<(), RepoError> {
+/// Otherwise the lower ones have no more use; what can't be deleted now, the next taker deletes.
+async fn settle(store: &Store, database: &DatabaseName, hold: &Hold, watch: &Watch) -> Result<(), RepoError> {
     let mine = hold.claim().generation;
     let standing = generations(store, database).await?;
     if let Some((_, newer)) = standing.last().filter(|(number, _)| *number > mine) {
-        let newer = read_claim(store, &newer.key).await?.unwrap_or_else(|| hold.claim());
-        store.delete(&layout::lock(database, mine)).await?;
-        return Err(locked(database, &newer));
+        let claim = Claim::read(store, &newer.key).await?;
+        return Err(locked(database, &newer.key, claim, watch.clock.now()));
     }
     for (_, older) in standing.iter().filter(|(number, _)| *number < mine) {
-        store.delete(&older.key).await?;
+        let _ = store.delete(&older.key).await;
     }
     Ok(())
 }
@@ -77,37 +80,30 @@ async fn generations(store: &Store, database: &DatabaseName) -> Result<Vec<(u64,
     Ok(numbered)
 }
 
-async fn read_claim(store: &Store, key: &str) -> Result<Option<Claim>, RepoError> {
-    match store.read(key, CLAIM_BYTES).await {
-        Ok(bytes) => Ok(bytes.as_deref().and_then(Claim::parse)),
-        Err(RepoError::TooLarge { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// A record that can't be read is judged by its age: it holds as long as a readable one would have at most.
 async fn refuse_live(store: &Store, database: &DatabaseName, listed: &Listed, watch: &Watch) -> Result<(), RepoError> {
     let now = watch.clock.now();
-    match read_claim(store, &listed.key).await? {
-        Some(claim) if claim.is_live(now) => Err(locked(database, &claim)),
-        None if now < listed.modified + HOLD_TIME => Err(RepoError::Locked {
-            database: database.clone(),
-            holder: format!("an unreadable record, {}", listed.key),
-            operation: "an operation".to_owned(),
-            since: listed.modified,
-            expires: listed.modified + HOLD_TIME,
-        }),
-        Some(_) | None => Ok(()),
+    match Claim::read(store, &listed.key).await? {
+        Some(claim) if !claim.is_live(now) => Ok(()),
+        None if now >= listed.modified + HOLD_TIME => Ok(()),
+        claim => Err(locked(database, &listed.key, claim, listed.modified)),
     }
 }
 
-fn locked(database: &DatabaseName, claim: &Claim) -> RepoError {
-    RepoError::Locked {
-        database: database.clone(),
-        holder: claim.holder.to_string(),
-        operation: claim.operation.clone(),
-        since: claim.taken_at,
-        expires: claim.expires_at,
+/// Who holds the lease, as far as its record can be read.
+fn locked(database: &DatabaseName, key: &str, claim: Option<Claim>, modified: DateTime<Utc>) -> RepoError {
+    let database = database.clone();
+    match claim {
+        Some(Claim { holder, operation, taken_at, expires_at, .. }) => {
+            RepoError::Locked { database, holder: holder.to_string(), operation, since: taken_at, expires: expires_at }
+        }
+        None => RepoError::Locked {
+            database,
+            holder: format!("an unreadable record, {key}"),
+            operation: "an operation".to_owned(),
+            since: modified,
+            expires: modified + HOLD_TIME,
+        },
     }
 }
 
@@ -126,7 +122,7 @@ pub(super) async fn is_stale(
     if *number != claim.generation {
         return Ok(true);
     }
-    let lease = read_claim(store, &listed.key).await?;
+    let lease = Claim::read(store, &listed.key).await?;
     Ok(lease.is_some_and(|lease| !lease.is_live(watch.clock.now())))
 }
 

@@ -86,8 +86,7 @@ pub(super) async fn pins(store: &Store, folder: &str, watch: &Watch) -> Result<(
 /// A pin that can't be read is judged by its age.
 async fn reader_of(store: &Store, listed: &Listed, watch: &Watch) -> Result<Option<String>, RepoError> {
     let now = watch.clock.now();
-    let Some(bytes) = store.read(&listed.key, u64::MAX).await? else { return Ok(None) };
-    Ok(match Claim::parse(&bytes) {
+    Ok(match Claim::read(store, &listed.key).await? {
         Some(claim) => claim.is_live(now).then(|| format!("{} since {}", claim.holder, claim.taken_at)),
         None => (now < listed.modified + HOLD_TIME).then(|| format!("an unreadable pin, {}", listed.key)),
     })

@@ -235,7 +235,7 @@ fn told(error: &CodecError) -> String {
 
 /// Sorts out files that are missing or of a wrong size; gives those that are worth reading.
 pub(super) fn check_sizes<'f>(
-    files: &'f [FileRecord],
+    files: impl IntoIterator<Item = &'f FileRecord>,
     sizes: &BTreeMap<String, u64>,
     frames: Option<&FrameTable>,
     findings: &mut Vec<Finding>,

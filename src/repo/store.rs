@@ -23,6 +23,9 @@ const ATTEMPTS: u32 = 4;
 /// The wait after the first failure; doubled after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
+/// Bytes up to which somebody else's object is read to see what it is: a claim, a tombstone.
+const CREATED_BYTES: u64 = 64 << 10;
+
 /// An object store, seen from a repository's root.
 #[derive(Clone)]
 pub(super) struct Store {
@@ -43,7 +46,7 @@ pub(super) struct Listed {
 pub(super) enum Created {
     /// The key holds our bytes, read back and compared.
     Ours,
-    /// It holds somebody else's.
+    /// It holds somebody else's; empty here where they are too many to be what we would write.
     Theirs(Bytes),
     /// The store failed, and then would not tell.
     Unknown(RepoError),
@@ -195,8 +198,9 @@ impl Store {
         let (mut attempt, mut wait) = (1, FIRST_WAIT);
         loop {
             let put = self.objects.put_opts(&path, bytes.clone().into(), PutMode::Create.into()).await;
-            let found = match self.read(key, u64::MAX).await {
+            let found = match self.read(key, CREATED_BYTES.max(bytes.len() as u64)).await {
                 Ok(found) => found,
+                Err(RepoError::TooLarge { .. }) => return Ok(Created::Theirs(Bytes::new())),
                 Err(error) => return Ok(Created::Unknown(error)),
             };
             match (put, found) {
@@ -288,4 +292,30 @@ fn is_transient_io(kind: std::io::ErrorKind) -> bool {
             | K::NetworkUnreachable
             | K::HostUnreachable
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    fn check(kind: ErrorKind, transient: bool) {
+        let error = object_store::Error::Generic { store: "test", source: Box::new(Error::from(kind)) };
+        assert_eq!(is_transient(&error), transient, "{kind}");
+    }
+
+    #[test]
+    fn a_full_disk_is_not_tried_again() {
+        check(ErrorKind::StorageFull, false);
+        check(ErrorKind::QuotaExceeded, false);
+        check(ErrorKind::PermissionDenied, false);
+        check(ErrorKind::ReadOnlyFilesystem, false);
+    }
+
+    #[test]
+    fn a_lost_connection_is() {
+        check(ErrorKind::ConnectionReset, true);
+        check(ErrorKind::TimedOut, true);
+    }
 }

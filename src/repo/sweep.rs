@@ -9,7 +9,7 @@ use super::error::RepoError;
 use super::hold::Claim;
 use super::lease::{Grant, Lease};
 use super::store::{Listed, Store};
-use super::survey::{CommitPoint, at_once, survey};
+use super::survey::{CommitPoint, at_once, folders, survey};
 use super::{Repository, layout, pin, sums};
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::watch::Watch;
@@ -71,7 +71,9 @@ impl Repository {
         sweep_marks(store, grant.database()).await?;
         let (_, dead) = pin::pins(store, &layout::pins(grant.database()), watch).await?;
         delete_keys(store, dead).await?;
-        store.tidy(grant.database().as_str(), Duration::ZERO).await?;
+        for id in folders(store, grant.database()).await? {
+            store.tidy(&layout::snapshot(&id), Duration::ZERO).await?;
+        }
         for folder in [layout::locks, layout::evidence, layout::pins] {
             store.tidy(&folder(grant.database()), LEFTOVER_AGE).await?;
         }

@@ -10,7 +10,8 @@ use super::error::RepoError;
 use super::store::Store;
 
 /// Bytes that a part has at least; object stores ask for 5 MiB, and memory holds [`PARTS_IN_FLIGHT`] + 1 of them.
-const PART_BYTES: usize = 8 << 20;
+/// Small in unit tests, so that the files of their faults come in parts too.
+const PART_BYTES: usize = if cfg!(test) { 1 << 10 } else { 8 << 20 };
 /// Parts that are sent at once.
 const PARTS_IN_FLIGHT: usize = 2;
 

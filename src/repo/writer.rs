@@ -18,6 +18,7 @@ use super::{Repository, layout, sums, survey};
 use crate::blocking::blocking;
 use crate::codec::{EncodedFrame, Hasher, digest};
 use crate::model::digest::Digest;
+use crate::model::event::Phase;
 use crate::model::frame::{Compression, Frame};
 use crate::model::manifest::{FORMAT, FileRecord, FileRole, Manifest, State};
 use crate::model::names::{FileName, SnapshotId};
@@ -132,6 +133,7 @@ impl SnapshotWriter {
 
     /// Begins a file. Several may be written at once.
     pub async fn begin_file(&self, name: &FileName, role: FileRole) -> Result<FileWriter, RepoError> {
+        self.site.grant.check()?;
         let not_storable = |why| RepoError::NotStorable { name: name.to_string(), why };
         self.site.claim_name(name).map_err(not_storable)?;
         Ok(FileWriter::new(Arc::clone(&self.site), name.clone(), role))
@@ -144,8 +146,10 @@ impl SnapshotWriter {
         let sizes = sizes_of(&self.site.store, &self.site.id).await?;
         let good = check_sizes(&files, &sizes, Some(&frames), &mut findings);
         let site = &self.site;
+        watch.began(Phase::Verify, Some(good.iter().map(|file| file.plain_bytes).sum()));
         let bench = Bench::new(&site.store, &site.id, site.compression, jobs, watch);
         findings.extend(bench.prove(&good, Some(&frames)).await?);
+        watch.ended(Phase::Verify);
         Ok(findings)
     }
 

@@ -29,10 +29,17 @@ const STEPS_PER_LOOK: i32 = 50_000;
 /// A connection to a database that others use. Read and write, since rolling back a hot journal and reading a
 /// write-ahead log both write; falls back to read-only where the file's mode asks for it.
 pub(super) fn live(path: &Path) -> Result<Connection, EngineError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = open(path, flags)?;
-    // Without it, the last to close would move the log into the database: a write that nobody asked for.
-    let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    open(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
+/// The same for who only reads: leaves the write-ahead log as it was found. Otherwise the last to close would move
+/// the log into the database, a write that nobody asked for; but where there is none, it removes the one it made.
+pub(super) fn reader(path: &Path) -> Result<Connection, EngineError> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let keeps_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let connection = live(path)?;
+    let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keeps_log);
     kept.map_err(|error| failure("open", path, error))?;
     Ok(connection)
 }

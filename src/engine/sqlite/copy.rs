@@ -34,7 +34,7 @@ pub(super) struct Copied {
 /// A read transaction pins the state: a snapshot in WAL mode, where writers go on; a shared lock in the rollback
 /// modes, where they wait for the copy only. The backup never begins again, as nothing changes under it.
 pub(super) fn take(source: &Path, copy: &Path, damaged: IfDamaged, watch: &Watch) -> Result<Copied, EngineError> {
-    let connection = connect::live(source)?;
+    let connection = connect::reader(source)?;
     let failed = |error| failure("read", source, error);
     if damaged == IfDamaged::Keep {
         lenient(&connection).map_err(failed)?;

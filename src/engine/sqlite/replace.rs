@@ -44,7 +44,7 @@ pub(super) fn require_replaceable(path: &Path) -> Result<(), EngineError> {
         Ok(_) => return Err(refused("it is no file", "give the path of a database file")),
         Err(_) => return Err(refused("there is nothing to replace", "restore without --replace")),
     }
-    let connection = connect::live(path)?;
+    let connection = connect::reader(path)?;
     copy::lenient(&connection).map_err(|error| failure("open", path, error))?;
     let patience = connect::READ_PATIENCE;
     patiently(path, patience, &Cancel::default(), || copy::pin(&connection)).map_err(|error| match error {

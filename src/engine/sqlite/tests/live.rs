@@ -25,6 +25,15 @@ fn rows_that_are_only_in_the_log_are_dumped() {
 }
 
 #[test]
+fn a_dump_leaves_no_log_where_there_was_none() {
+    let stage = Stage::new();
+    stage.open().execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (a)").unwrap();
+    assert_eq!(stage.names(), ["agents.db", "temp"]);
+    stage.dump().unwrap();
+    assert_eq!(stage.names(), ["agents.db", "temp"]);
+}
+
+#[test]
 fn a_hot_journal_is_rolled_back() {
     let stage = Stage::new();
     let crashed = stage.path("crashing.db");

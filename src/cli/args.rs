@@ -116,6 +116,24 @@ pub(super) enum Command {
     Man,
 }
 
+impl Command {
+    /// The operation, as the log names it.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Init => "init",
+            Self::Backup(_) => "backup",
+            Self::List(_) => "list",
+            Self::Show(_) => "show",
+            Self::Verify(_) => "verify",
+            Self::Restore(_) => "restore",
+            Self::Forget(_) => "forget",
+            Self::Demo(_) => "demo",
+            Self::Completions { .. } => "completions",
+            Self::Man => "man",
+        }
+    }
+}
+
 /// Of `backup`.
 #[derive(Debug, Args)]
 #[command(after_help = "\

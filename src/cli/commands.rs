@@ -16,7 +16,7 @@ use super::wire::{Database, Wire, side_files};
 use crate::engine::{DumpPlan, IfAbsent, IfDamaged, LoadPlan};
 use crate::model::cancel::Cancel;
 use crate::model::manifest::CheckDepth;
-use crate::model::names::SnapshotId;
+use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Forgotten, Outcome, VerifyDepth};
 use crate::ops::{self, BackupRequest, Ctx, Existing, ForgetRequest, ForgetWhat, RestoreRequest, Scope};
 
@@ -37,7 +37,7 @@ pub(super) async fn run(cli: Cli, ui: Ui, cancel: Cancel) -> Result<Option<Outco
         Command::List(arguments) => {
             let wire = Wire::new(global, cancel)?;
             let name = wire.named_folder(&arguments)?;
-            let ctx = wire.ctx(wire.open().await?, "list");
+            let ctx = wire.ctx(wire.open().await?, "list", name.as_ref());
             Ok(Some(Outcome::List(ops::list(&ctx, name.as_ref()).await?)))
         }
         Command::Show(arguments) => show(&Wire::new(global, cancel)?, arguments).await.map(Some),
@@ -61,7 +61,7 @@ async fn init(wire: &Wire) -> Result<Outcome, CliError> {
 
 async fn backup(wire: &Wire, ui: Ui, arguments: BackupArgs) -> Result<Outcome, CliError> {
     let database = wire.to_back_up(&arguments.database, &arguments.files)?;
-    let ctx = wire.ctx(wire.open_or_make(ui).await?, "backup");
+    let ctx = wire.ctx(wire.open_or_make(ui).await?, "backup", Some(&database.name));
     if let Some(engine) = &database.engine {
         ui.subject(&format!("backing up {}", engine.label()));
     }
@@ -98,14 +98,15 @@ async fn selected(wire: &Wire, operation: &'static str, select: &SelectArgs) -> 
     let database = wire.database_if_known(&select.database)?;
     let named = wire.named_folder(&select.database)?;
     let (repo, asked) = wire.open_for(&select.id).await?;
-    let ctx = wire.ctx(repo, operation);
+    let folder = named.or(database.as_ref().map(|database| database.name.clone()));
+    let ctx = wire.ctx(repo, operation, folder.as_ref());
     let source = match &database {
         Some(Database { engine: Some(engine), .. }) if !select.any_source => {
             Some(engine.identify().await.map_err(ops::OpsError::from)?)
         }
         Some(_) | None => None,
     };
-    let scope = Scope { database: named.or(database.map(|database| database.name)), source };
+    let scope = Scope { database: folder, source };
     let id = ops::select(&ctx, &asked, &scope).await?;
     Ok((ctx, id))
 }
@@ -118,8 +119,9 @@ async fn show(wire: &Wire, arguments: ShowArgs) -> Result<Outcome, CliError> {
 async fn verify(wire: &Wire, arguments: VerifyArgs) -> Result<Outcome, CliError> {
     let depth = if arguments.quick { VerifyDepth::Presence } else { VerifyDepth::Full };
     let (ctx, ids) = if arguments.all {
-        let ctx = wire.ctx(wire.open().await?, "verify");
-        let ids = every_snapshot(wire, &ctx, &arguments.select).await?;
+        let named = wire.named_folder(&arguments.select.database)?;
+        let ctx = wire.ctx(wire.open().await?, "verify", named.as_ref());
+        let ids = every_snapshot(&ctx, named).await?;
         (ctx, ids)
     } else {
         let (ctx, id) = selected(wire, "verify", &arguments.select).await?;
@@ -128,8 +130,8 @@ async fn verify(wire: &Wire, arguments: VerifyArgs) -> Result<Outcome, CliError>
     Ok(Outcome::Verify(ops::verify(&ctx, &ids, depth, wire.jobs(arguments.jobs)).await?))
 }
 
-async fn every_snapshot(wire: &Wire, ctx: &Ctx, select: &SelectArgs) -> Result<Vec<SnapshotId>, CliError> {
-    let databases = match wire.named_folder(&select.database)? {
+async fn every_snapshot(ctx: &Ctx, named: Option<DatabaseName>) -> Result<Vec<SnapshotId>, CliError> {
+    let databases = match named {
         Some(database) => vec![database],
         None => ctx.repo.databases().await.map_err(ops::OpsError::from)?,
     };
@@ -174,8 +176,9 @@ fn side_folder(arguments: &RestoreArgs, beside: Option<&Path>) -> Option<PathBuf
 
 async fn forget(wire: &Wire, ui: Ui, arguments: ForgetArgs) -> Result<Outcome, CliError> {
     let repo = wire.open().await?;
-    let ctx = wire.ctx(repo, "forget");
-    let requests = forget_requests(wire, &ctx, &arguments).await?;
+    let named = wire.named_folder(&arguments.database)?;
+    let ctx = wire.ctx(repo, "forget", named.as_ref());
+    let requests = forget_requests(wire, &ctx, &arguments, named).await?;
     let mut all = Forgotten { dry_run: arguments.dry_run, decisions: Vec::new(), orphans: Vec::new() };
     for (database, what) in requests {
         if let (ForgetWhat::Named(ids), false) = (&what, arguments.dry_run) {
@@ -196,8 +199,9 @@ async fn forget_requests(
     wire: &Wire,
     ctx: &Ctx,
     arguments: &ForgetArgs,
-) -> Result<Vec<(crate::model::names::DatabaseName, ForgetWhat)>, CliError> {
-    let scope = Scope { database: wire.named_folder(&arguments.database)?, source: None };
+    named: Option<DatabaseName>,
+) -> Result<Vec<(DatabaseName, ForgetWhat)>, CliError> {
+    let scope = Scope { database: named, source: None };
     let mut requests = Vec::new();
     for asked in &arguments.ids {
         let id = ops::select(ctx, asked, &scope).await?;

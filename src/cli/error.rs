@@ -13,6 +13,12 @@ pub(super) enum CliError {
     Ops(#[from] OpsError),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the configuration {path} is not valid")]
+    InConfig {
+        path: String,
+        #[source]
+        source: ConfigError,
+    },
     #[error("{0}")]
     Usage(String),
     /// clap's own message, already whole.
@@ -51,6 +57,7 @@ impl CliError {
             Self::Usage(_) => Some("`dbops help` shows what there is".into()),
             Self::DemoFailed { .. } => Some("that is a bug: please report it".into()),
             Self::Config(_)
+            | Self::InConfig { .. }
             | Self::Arguments(_)
             | Self::Unsupported(_)
             | Self::ReadConfig { .. }

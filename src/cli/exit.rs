@@ -68,7 +68,7 @@ pub(super) fn of_outcome(outcome: &Outcome, strict: bool) -> Exit {
 pub(super) fn of_error(error: &CliError) -> Exit {
     match error {
         CliError::Ops(error) => of_ops(error),
-        CliError::Config(error) => of_config(error),
+        CliError::Config(error) | CliError::InConfig { source: error, .. } => of_config(error),
         CliError::Usage(_) | CliError::Arguments(_) => Exit::Usage,
         CliError::NotConfirmed { .. } | CliError::Protected { .. } => Exit::Refused,
         CliError::Unsupported(_) => Exit::Config,

@@ -12,9 +12,9 @@ use crate::model::event::{Event, Observer, Phase};
 use crate::report::{bytes, duration, rate};
 
 /// The listener that these options ask for.
-pub(super) fn observer(global: &Global, operation: &'static str, run: &str) -> Arc<dyn Observer> {
+pub(super) fn observer(global: &Global, about: About) -> Arc<dyn Observer> {
     match (global.log_format, global.quiet || global.json) {
-        (LogFormat::Json, _) => Arc::new(JsonLines { operation, run: run.to_owned(), tallies: Tallies::default() }),
+        (LogFormat::Json, _) => Arc::new(JsonLines { about, tallies: Tallies::default() }),
         (LogFormat::Auto, true) => Arc::new(Silent),
         (LogFormat::Auto, false) if io::stderr().is_terminal() => Arc::new(Bars::default()),
         (LogFormat::Auto, false) => Arc::new(Lines::default()),
@@ -96,9 +96,11 @@ fn phase_line(phase: Phase, tally: &Tally) -> String {
     let amount = match (tally.plain_bytes, tally.rows) {
         (0, 0) => String::new(),
         (0, rows) => format!("{rows} rows in "),
-        (plain, _) => format!("{}, {}, ", bytes(plain), rate(plain, tally.took_ms())),
+        (plain, _) => format!("{} in ", bytes(plain)),
     };
-    format!("{}: {amount}{took}", phase.label())
+    let rate = rate(tally.plain_bytes, tally.took_ms());
+    let rate = if rate.is_empty() || tally.plain_bytes == 0 { String::new() } else { format!(", {rate}") };
+    format!("{}: {amount}{took}{rate}", phase.label())
 }
 
 fn stderr_line(line: &str) {
@@ -181,18 +183,26 @@ fn bar(phase: Phase, total_bytes: Option<u64>) -> ProgressBar {
 
 /// One JSON object a line, through `tracing`.
 struct JsonLines {
-    operation: &'static str,
-    run: String,
+    about: About,
     tallies: Tallies,
+}
+
+/// What every line of the log names.
+#[derive(Debug)]
+pub(super) struct About {
+    pub operation: &'static str,
+    pub run_id: String,
+    /// The database's folder; empty where the operation is about no single one.
+    pub database: String,
 }
 
 impl Observer for JsonLines {
     fn notice(&self, event: &Event) {
-        let (operation, run) = (self.operation, &self.run);
+        let About { operation, run_id, database } = &self.about;
         match event {
             Event::Began { phase, total_bytes } => {
                 self.tallies.began(*phase);
-                tracing::info!(operation, run, phase = phase.label(), total_bytes, "began");
+                tracing::info!(operation, run_id, database, phase = phase.label(), total_bytes, "began");
             }
             Event::Advanced { phase, plain_bytes, rows } => {
                 self.tallies.advanced(*phase, *plain_bytes, *rows);
@@ -200,11 +210,20 @@ impl Observer for JsonLines {
             Event::Ended { phase } => {
                 if let Some(tally) = self.tallies.ended(*phase) {
                     let (took_ms, plain_bytes, rows) = (tally.took_ms(), tally.plain_bytes, tally.rows);
-                    tracing::info!(operation, run, phase = phase.label(), took_ms, plain_bytes, rows, "ended");
+                    tracing::info!(
+                        operation,
+                        run_id,
+                        database,
+                        phase = phase.label(),
+                        took_ms,
+                        plain_bytes,
+                        rows,
+                        "ended"
+                    );
                 }
             }
-            Event::Note { message } => tracing::info!(operation, run, "{message}"),
-            Event::Warning { message } => tracing::warn!(operation, run, "{message}"),
+            Event::Note { message } => tracing::info!(operation, run_id, database, "{message}"),
+            Event::Warning { message } => tracing::warn!(operation, run_id, database, "{message}"),
         }
     }
 }

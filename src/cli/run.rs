@@ -40,7 +40,7 @@ fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
 }
 
 fn run(cli: Cli) -> Exit {
-    let ui = Ui::new(&cli.global);
+    let ui = Ui::new(&cli.global, cli.command.name());
     let strict = cli.global.strict;
     if cli.global.log_format == LogFormat::Json {
         log_json_lines();
@@ -68,10 +68,8 @@ fn run(cli: Cli) -> Exit {
 const RUNTIME_THREADS: usize = 2;
 
 fn fail(ui: Ui, error: &CliError) -> Exit {
-    let exit = exit::of_error(error);
     ui.error(error, &findings(error));
-    tracing::error!(error_code = exit as u8, "{error}");
-    exit
+    exit::of_error(error)
 }
 
 /// What an error found, line by line.

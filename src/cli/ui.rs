@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use serde_json::Value;
 
-use super::args::Global;
+use super::args::{Global, LogFormat};
 use super::error::CliError;
 use super::exit;
 use crate::model::outcome::Outcome;
@@ -15,31 +15,45 @@ use crate::report;
 /// How to speak.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ui {
+    operation: &'static str,
     json: bool,
     quiet: bool,
+    log: LogFormat,
 }
 
 impl Ui {
-    pub(super) const fn new(global: &Global) -> Self {
-        Self { json: global.json, quiet: global.quiet }
+    pub(super) const fn new(global: &Global, operation: &'static str) -> Self {
+        Self { operation, json: global.json, quiet: global.quiet, log: global.log_format }
     }
 
     /// For errors in the arguments themselves, before they could be parsed.
     pub(super) fn for_unparsed(arguments: &[std::ffi::OsString]) -> Self {
-        Self { json: arguments.iter().any(|argument| argument == "--json"), quiet: false }
+        let json = arguments.iter().any(|argument| argument == "--json");
+        Self { operation: "none", json, quiet: false, log: LogFormat::Auto }
     }
 
     /// The answer of a command: text or one JSON document on stdout, findings on stderr.
     pub(super) fn answer(self, outcome: &Outcome) {
         if self.json {
-            return json_line(&mut io::stdout().lock(), &report::document(outcome));
-        }
-        if !self.quiet {
+            json_line(&mut io::stdout().lock(), &report::document(outcome));
+        } else if !self.quiet {
             lines(&mut io::stdout().lock(), &report::outcome(outcome));
         }
+        if self.log == LogFormat::Json {
+            return self.log_findings(outcome);
+        }
         // A verification's findings stand in its answer already.
-        if (!self.quiet && !matches!(outcome, Outcome::Verify(_))) || (self.quiet && failed(outcome)) {
+        let told = !self.json && !self.quiet && !matches!(outcome, Outcome::Verify(_));
+        if told || (self.quiet && !self.json && failed(outcome)) {
             lines(&mut io::stderr().lock(), &report::findings(&outcome.findings()));
+        }
+    }
+
+    fn log_findings(self, outcome: &Outcome) {
+        let operation = self.operation;
+        for finding in outcome.findings() {
+            let (severity, subject) = (format!("{:?}", finding.severity).to_lowercase(), &finding.subject);
+            tracing::warn!(operation, severity, subject, "{}", finding.message);
         }
     }
 
@@ -57,7 +71,7 @@ impl Ui {
 
     /// What is about to be changed, on stderr, before it is.
     pub(super) fn subject(self, line: &str) {
-        if !self.quiet && !self.json {
+        if !self.quiet && !self.json && self.log == LogFormat::Auto {
             lines(&mut io::stderr().lock(), &[line.to_owned()]);
         }
     }
@@ -68,6 +82,11 @@ impl Ui {
         let hint = error.hint();
         let mut causes = error.causes();
         causes.extend_from_slice(findings);
+        if self.log == LogFormat::Json {
+            let (operation, causes) = (self.operation, causes.join("; "));
+            tracing::error!(operation, error_code = exit_code, causes, hint, "{error}");
+            return;
+        }
         let mut stderr = io::stderr().lock();
         if self.json {
             return json_line(

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 
 use super::args::{DatabaseArgs, Global, KeepArgs};
 use super::error::CliError;
-use super::progress;
+use super::progress::{self, About};
 use super::ui::Ui;
 use crate::config::{Config, DatabaseConfig, DatabaseUrl, parse_env_file};
 use crate::engine::Engine;
@@ -121,8 +121,14 @@ impl Wire {
         Ok((repo, id.to_string()))
     }
 
-    pub(super) fn ctx(&self, repo: Repository, operation: &'static str) -> Ctx {
-        context(repo, &self.global, operation, self.cancel.clone())
+    /// What every operation is given first; `database` is the one that it is about, where it is one.
+    pub(super) fn ctx(&self, repo: Repository, operation: &'static str, database: Option<&DatabaseName>) -> Ctx {
+        let clock = Arc::new(SystemClock);
+        let holder = Holder::this_process(clock.now());
+        let database = database.map(ToString::to_string).unwrap_or_default();
+        let about = About { operation, run_id: holder.run.clone(), database };
+        let observer = progress::observer(&self.global, about);
+        Ctx { repo, watch: Watch { observer, clock, cancel: self.cancel.clone() }, holder }
     }
 
     /// Workers: as asked, as configured, else as many as there are cores.
@@ -261,14 +267,6 @@ fn configured_files(name: &str, settings: DatabaseConfig) -> Result<Database, Cl
     Ok(Database { name: escaped(name)?, naming: Naming::Chosen, engine: None, settings, path })
 }
 
-/// What every operation is given first.
-pub(super) fn context(repo: Repository, global: &Global, operation: &'static str, cancel: Cancel) -> Ctx {
-    let clock = Arc::new(SystemClock);
-    let holder = Holder::this_process(clock.now());
-    let observer = progress::observer(global, operation, &holder.run);
-    Ctx { repo, watch: Watch { observer, clock, cancel }, holder }
-}
-
 /// The side files of a backup: those named, else the configured ones.
 pub(super) fn side_files(named: &[PathBuf], database: &Database) -> Vec<PathBuf> {
     let files = if named.is_empty() { &database.settings.files } else { named };
@@ -326,7 +324,8 @@ fn read_config(global: &Global, current: &Path) -> Result<Option<Config>, CliErr
     };
     let environment = |name: &str| from_file.get(name).cloned().or_else(|| std::env::var(name).ok());
     let path = current.join(path);
-    Ok(Some(Config::parse(&text, &environment, path.parent().unwrap_or(current))?))
+    let parsed = Config::parse(&text, &environment, path.parent().unwrap_or(current));
+    parsed.map(Some).map_err(|source| CliError::InConfig { path: path.display().to_string(), source })
 }
 
 fn read(path: &Path) -> Result<String, CliError> {

@@ -55,7 +55,7 @@ fn backed_up(done: &BackedUp) -> Vec<String> {
     let files = side_files(snapshot.side_files);
     let sizes = format!("{} stored in {}", bytes(snapshot.plain_bytes), bytes(snapshot.stored_bytes));
     let proven = if snapshot.proof.is_verified() { "read back and verified" } else { "stored, not proven good" };
-    vec![format!("{what}{files}, {sizes}, {proven} in {}", duration(done.took_ms)), snapshot.path.clone()]
+    vec![format!("{what}{files}"), format!("{sizes}, {proven} in {}", duration(done.took_ms)), snapshot.path.clone()]
 }
 
 fn side_files(count: u64) -> String {
@@ -179,7 +179,7 @@ fn restored(done: &Restored) -> Vec<String> {
     let compared = format!("{} tables, {} rows compared", done.tables_compared, done.rows);
     let mut lines = Vec::new();
     if let Some(location) = &done.location {
-        lines.push(format!("{} restored: {compared}, all equal ({})", done.id, duration(done.took_ms)));
+        lines.push(format!("{} restored, {compared}, all equal ({})", done.id, duration(done.took_ms)));
         lines.push(location.clone());
     }
     lines.extend(done.side_files.iter().map(|path| format!("side file {path}")));

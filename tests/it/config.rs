@@ -32,7 +32,7 @@ fn mistakes_are_told_with_what_was_meant() {
         ("[database.exam\n", 9, "dbops.toml"),
         ("[database.exam]\nurl = 7\n", 9, "url"),
         ("[database.exam]\nurl = \"a.db\"\nmigrations = \"m\"\n", 9, "migrations"),
-        ("time_zone = \"Mars/Olympus\"\n", 9, "Mars/Olympus"),
+        ("time_zone = \"Mars/Olympus\"\n", 9, "no such time zone"),
     ] {
         let sandbox = configured(text);
         let ran = sandbox.dbops(["list"]).fails(code, told);

@@ -12,7 +12,7 @@ fn seed() -> u64 {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         now.as_nanos() as u64 | 1
     });
-    println!("DBOPS_TEST_SEED={seed}");
+    eprintln!("DBOPS_TEST_SEED={seed}");
     seed
 }
 

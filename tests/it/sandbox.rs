@@ -65,8 +65,13 @@ impl Sandbox {
     /// Runs SQL with the stock command line; its output.
     pub fn sqlite(&self, database: impl AsRef<Path>, sql: &str) -> String {
         let mut command = Command::new("sqlite3");
-        command.arg("-bail").arg(self.root().join(database)).arg(sql);
-        let ran = Ran::of(command.output().expect("sqlite3 is installed"));
+        command.arg("-bail").arg(self.root().join(database)).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("sqlite3 is installed");
+        let mut input = child.stdin.take().unwrap();
+        let script = format!("{sql}\n;");
+        let writer = std::thread::spawn(move || std::io::Write::write_all(&mut input, script.as_bytes()));
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        writer.join().unwrap().unwrap();
         assert_eq!(ran.stderr, "", "sqlite3 {sql}");
         ran.success().stdout
     }

@@ -83,9 +83,9 @@ fn immutable_uri(path: &Path) -> String {
 /// Makes every statement of `connection` stop soon after `stopped` says so.
 pub(super) fn heed(
     connection: &mut Connection,
-    mut stopped: impl FnMut() -> bool + Send + 'static,
+    stopped: impl FnMut() -> bool + Send + 'static,
 ) -> rusqlite::Result<()> {
-    connection.progress_handler(STEPS_PER_LOOK, Some(move || stopped()))
+    connection.progress_handler(STEPS_PER_LOOK, Some(stopped))
 }
 
 /// Tries `deed` until nobody is in its way, `patience` ends or the user wants to stop.

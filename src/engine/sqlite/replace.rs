@@ -180,10 +180,13 @@ impl Live<'_> {
     }
 
     /// Takes the exclusive lock of a database in a rollback mode, and keeps it.
+    ///
+    /// Exclusive locking only once the lock is there: before, it would keep the shared lock of each failed try, for
+    /// which a writer that wants to commit waits while we wait for it.
     fn lock(&self, live: &Connection) -> Result<(), EngineError> {
-        self.wait_for(|| text(live, "PRAGMA locking_mode = EXCLUSIVE"))?;
         self.wait_for(|| live.execute_batch("BEGIN EXCLUSIVE"))?;
-        live.execute_batch("ROLLBACK").map_err(|error| self.failed(error))
+        let kept = live.execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK");
+        kept.map_err(|error| self.failed(error))
     }
 
     /// Copies the state that `reader` sees to a neighbour of the live database, durably.

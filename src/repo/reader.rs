@@ -91,7 +91,7 @@ impl SnapshotReader {
         if blocking(move || digest(&again)).await == expected {
             return Ok(bytes);
         }
-        Err(RepoError::corrupt(key, "its SHA-256 is not the one in the manifest"))
+        Err(RepoError::corrupt(key, "its SHA-256 is not the recorded one"))
     }
 
     fn record(&self, file: &FileName) -> Result<&FileRecord, RepoError> {

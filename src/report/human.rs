@@ -179,7 +179,8 @@ fn restored(done: &Restored) -> Vec<String> {
     let compared = format!("{} tables, {} rows compared", done.tables_compared, done.rows);
     let mut lines = Vec::new();
     if let Some(location) = &done.location {
-        lines.push(format!("{} restored, {compared}, all equal ({})", done.id, duration(done.took_ms)));
+        lines.push(format!("{} restored in {}", done.id, duration(done.took_ms)));
+        lines.push(format!("{compared}, all equal"));
         lines.push(location.clone());
     }
     lines.extend(done.side_files.iter().map(|path| format!("side file {path}")));

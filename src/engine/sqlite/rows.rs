@@ -191,7 +191,10 @@ impl Scan<'_> {
         self.unlimited(connection, || {
             let mut statement = connection.prepare(&format!("{} LIMIT 1", table.sql()))?;
             let mut rows = statement.query([span.first, span.last])?;
-            let Some(row) = rows.next()? else { return Ok(span.finish()) };
+            let Some(row) = rows.next()? else {
+                span.finish();
+                return Ok(());
+            };
             sum.add_row(hash_of_large(row, 1, table)?);
             span.pass(row.get(0)?);
             self.board.share(span);

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
 
 use super::error::RepoError;
 
@@ -58,21 +60,20 @@ impl Folder {
     }
 
     /// Removes half-written files that object_store left (`name#1`) and, from the inside out, folders that are
-    /// empty, where they are older than `age`. `key` itself goes too when it is empty. Best effort.
-    pub(super) fn tidy(&self, key: &str, age: Duration) -> Result<(), RepoError> {
+    /// empty, of those that are `due`. `key` itself goes too when it is empty. Best effort.
+    pub(super) fn tidy(&self, key: &str, due: Leftovers) -> Result<(), RepoError> {
         self.check_tree(key)?;
-        let old = |metadata: &fs::Metadata| is_older(metadata, age);
         let mut folders = vec![self.path(key)];
         walk(&self.path(key), &mut |path, metadata| {
             if metadata.is_dir() {
                 folders.push(path.to_path_buf());
-            } else if is_staging(path) && old(metadata) {
+            } else if is_staging(path) && due.includes(metadata) {
                 let _ = fs::remove_file(path);
             }
             Ok(())
         })?;
         for folder in folders.iter().rev() {
-            if fs::symlink_metadata(folder).is_ok_and(|metadata| age.is_zero() || old(&metadata)) {
+            if fs::symlink_metadata(folder).is_ok_and(|metadata| due.includes(&metadata)) {
                 let _ = fs::remove_dir(folder);
             }
         }
@@ -135,8 +136,20 @@ fn is_staging(path: &Path) -> bool {
     suffix.is_some_and(|suffix| !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Ages of files are the file system's matter, as are its times: both come from the same clock.
-fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
-    let Ok(modified) = metadata.modified() else { return false };
-    SystemTime::now().duration_since(modified).is_ok_and(|passed| passed >= age) || age.is_zero()
+/// Which leftovers of killed writes go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Leftovers {
+    /// All: nobody else writes there.
+    All,
+    /// Those last written before this instant: others may be writing there.
+    Before(DateTime<Utc>),
+}
+
+impl Leftovers {
+    fn includes(self, metadata: &fs::Metadata) -> bool {
+        match self {
+            Self::All => true,
+            Self::Before(instant) => metadata.modified().is_ok_and(|modified| modified < SystemTime::from(instant)),
+        }
+    }
 }

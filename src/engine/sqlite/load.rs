@@ -214,7 +214,8 @@ async fn examine(
         part.on_failure(found)
     });
     let (file, part, listener) = (Arc::clone(draft), halt, watch.clone());
-    let checked = blocking(move || part.on_failure(check::check(file.path(), depth, &part, &listener)));
+    let checked =
+        blocking(move || part.on_failure(check::check(file.path(), depth, Phase::CheckResult, &part, &listener)));
     match futures::join!(found, checked) {
         (Ok(found), Ok(checked)) => Ok((found, checked)),
         (found, checked) => {

@@ -76,9 +76,14 @@ pub(super) async fn into_live(
         let previous = blocking(move || Live { path: &target, patience, watch: &watch }.move_aside()).await?;
         return Ok(load::loaded(path, state, Some(previous.display().to_string()), Vec::new()));
     }
-    let workspace = Workspace::new(&plan.temp_dir, watch)?;
-    temp::require_room(workspace.folder(), state.contract.plain_bytes)?;
-    let draft = Arc::new(Draft::new(workspace.file("built.db"))?);
+    let (temp_dir, bytes, listener) = (plan.temp_dir.clone(), state.contract.plain_bytes, watch.clone());
+    let (workspace, draft) = blocking(move || {
+        let workspace = Workspace::new(&temp_dir, &listener)?;
+        temp::require_room(workspace.folder(), bytes)?;
+        let draft = Draft::new(workspace.file("built.db"))?;
+        Ok::<_, EngineError>((workspace, Arc::new(draft)))
+    })
+    .await?;
     let findings = load::build(&draft, path, state, plan, inlet, watch).await?;
     let (target, watch) = (path.to_owned(), watch.clone());
     let previous = blocking(move || {
@@ -191,6 +196,10 @@ impl Live<'_> {
     /// that waits for that lock.
     fn lock(&self, live: &Connection) -> Result<(), EngineError> {
         self.wait_for(|| live.execute_batch("BEGIN EXCLUSIVE"))?;
+        // In WAL mode the same words give no lock on the file, and commits could fall in between.
+        if text(live, "PRAGMA journal_mode").map_err(|error| self.failed(error))? == "wal" {
+            return Err(connect::busy(self.path));
+        }
         let kept = live.execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK");
         kept.map_err(|error| self.failed(error))
     }

@@ -1,9 +1,9 @@
 //! Leave a record of what was done.
 
-use super::{Ctx, DBOPS_VERSION};
+use super::{Ctx, DBOPS_VERSION, OpsError};
 use crate::model::digest::Digest;
 use crate::model::evidence::{Deed, Evidence, Operation};
-use crate::model::names::SnapshotId;
+use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::report::Finding;
 
 /// What a record says, besides who, when and where.
@@ -17,6 +17,15 @@ pub(super) struct Done<'a> {
 }
 
 impl Ctx {
+    /// The records that prove something about a database's snapshots. Where the chain is broken, what was proven
+    /// before the break counts as unproven; that is told as a warning, and given as a finding.
+    pub(super) async fn evidence(&self, database: &DatabaseName) -> Result<(Vec<Evidence>, Option<Finding>), OpsError> {
+        let chain = self.repo.evidence(database).await?;
+        let told = "what was proven before it counts as unproven; `dbops verify --all` proves it again";
+        let broken = chain.broken.map(|at| Finding::warning("evidence", format!("damaged at {at}; {told}")));
+        Ok((chain.records, broken))
+    }
+
     /// Records what was done. What can't be recorded was done all the same: that is a finding, not an error.
     pub(super) async fn record(&self, done: Done<'_>) -> Result<Evidence, Finding> {
         let Done { operation, snapshot, manifest_digest, passed, findings, took_ms } = done;

@@ -1,7 +1,7 @@
 //! Delete what retention lets go, and what killed runs left.
 
 use super::evidence::Done;
-use super::list::damage_or;
+use super::list::{damage_or, manifests};
 use super::timing::millis_between;
 use super::{Ctx, OpsError};
 use crate::model::event::Phase;
@@ -92,10 +92,10 @@ async fn decide_named(ctx: &Ctx, database: &DatabaseName, ids: &[SnapshotId]) ->
 
 /// Every snapshot as retention sees it; one that can't be read counts as damaged.
 async fn candidates(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<Candidate>, OpsError> {
-    let records = ctx.repo.evidence(database).await?;
+    let (records, broken) = ctx.evidence(database).await?;
     let mut candidates = Vec::new();
-    for id in ctx.repo.snapshots(database).await? {
-        candidates.push(match ctx.repo.manifest(&id).await {
+    for (id, read) in manifests(ctx, database).await? {
+        candidates.push(match read {
             Ok((manifest, digest)) => Candidate {
                 taken_at: manifest.state.taken_at,
                 proof: Proof::of(digest, &records),
@@ -106,7 +106,12 @@ async fn candidates(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<Candidate>
             Err(error) => unreadable(ctx, id, damage_or(error)?),
         });
     }
-    Ok(candidates)
+    let unproven = |candidate: &&Candidate| candidate.proof == Proof::default();
+    match (broken, candidates.iter().find(unproven)) {
+        // What is unproven may only have lost its proof: nothing is decided on that.
+        (Some(broken), Some(candidate)) => Err(OpsError::ProofLost { id: candidate.id.clone(), why: broken.message }),
+        (Some(_), None) | (None, _) => Ok(candidates),
+    }
 }
 
 /// Counts as damaged, except where only a newer dbops can read it: then it stays.

@@ -1,5 +1,6 @@
 //! Show what there is.
 
+use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{Ctx, OpsError};
@@ -17,7 +18,8 @@ pub async fn list(ctx: &Ctx, database: Option<&DatabaseName>) -> Result<Listed, 
         None => ctx.repo.databases().await?,
     };
     let repository = ctx.repo.label().to_owned();
-    let mut listed = Listed { repository, snapshots: Vec::new(), unreadable: Vec::new(), orphans: Vec::new() };
+    let mut listed =
+        Listed { repository, snapshots: Vec::new(), unreadable: Vec::new(), orphans: Vec::new(), findings: Vec::new() };
     for database in &databases {
         list_database(ctx, database, &mut listed).await?;
     }
@@ -25,9 +27,10 @@ pub async fn list(ctx: &Ctx, database: Option<&DatabaseName>) -> Result<Listed, 
 }
 
 async fn list_database(ctx: &Ctx, database: &DatabaseName, listed: &mut Listed) -> Result<(), OpsError> {
-    let records = ctx.repo.evidence(database).await?;
-    for id in ctx.repo.snapshots(database).await? {
-        match ctx.repo.manifest(&id).await {
+    let (records, broken) = ctx.evidence(database).await?;
+    listed.findings.extend(broken);
+    for (id, read) in manifests(ctx, database).await? {
+        match read {
             Ok((manifest, digest)) => listed.snapshots.push(summary(&ctx.repo, &manifest, digest, &records)),
             Err(error) => listed.unreadable.push(Unreadable { id, why: damage_or(error)?.to_string() }),
         }
@@ -35,6 +38,22 @@ async fn list_database(ctx: &Ctx, database: &DatabaseName, listed: &mut Listed) 
     let orphans = ctx.repo.orphans(database).await?;
     listed.orphans.extend(orphans.into_iter().map(|orphan| orphan.folder));
     Ok(())
+}
+
+/// Manifests that are read at once: a store far away answers each as slowly as all of them.
+const MANIFESTS_AT_ONCE: usize = 16;
+
+/// A snapshot's manifest with its digest, or why it can't be read.
+pub(super) type Read = Result<(Manifest, Digest), RepoError>;
+
+/// The manifest of every snapshot of a database, oldest first.
+pub(super) async fn manifests(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<(SnapshotId, Read)>, OpsError> {
+    let ids = ctx.repo.snapshots(database).await?;
+    let read = |id: SnapshotId| async move {
+        let manifest = ctx.repo.manifest(&id).await;
+        (id, manifest)
+    };
+    Ok(stream::iter(ids).map(read).buffered(MANIFESTS_AT_ONCE).collect().await)
 }
 
 /// The error again if it is about this one manifest; `Err` if the repository as a whole can't be read.
@@ -52,7 +71,7 @@ pub(super) fn damage_or(error: RepoError) -> Result<RepoError, RepoError> {
 /// One snapshot with all that its manifest and the evidence say.
 pub async fn show(ctx: &Ctx, id: &SnapshotId) -> Result<Shown, OpsError> {
     let (manifest, digest) = ctx.repo.manifest(id).await?;
-    let records = ctx.repo.evidence(id.database()).await?;
+    let (records, _) = ctx.evidence(id.database()).await?;
     let snapshot = summary(&ctx.repo, &manifest, digest, &records);
     let evidence = records.iter().filter(|record| record.deed.manifest_digest == digest).map(as_value).collect();
     let files = manifest.files.iter().map(as_value).collect();

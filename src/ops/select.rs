@@ -108,7 +108,7 @@ async fn newest(
     selector: &Selector,
     scope: &Scope,
 ) -> Result<SnapshotId, OpsError> {
-    let records = ctx.repo.evidence(database).await?;
+    let (records, _) = ctx.evidence(database).await?;
     for id in ctx.repo.snapshots(database).await?.into_iter().rev() {
         let (manifest, digest) = ctx.repo.manifest(&id).await?;
         if fits(selector, &manifest, Proof::of(digest, &records)) {

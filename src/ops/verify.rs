@@ -8,7 +8,7 @@ use crate::model::evidence::Operation;
 use crate::model::names::SnapshotId;
 use crate::model::outcome::{Verified, VerifiedSnapshot, VerifyDepth};
 use crate::model::report::{Severity, worst};
-use crate::repo::Depth;
+use crate::repo::{CheckReport, Depth, RepoError};
 
 /// Proves the stored bytes of each snapshot, one after the other, with `jobs` workers.
 ///
@@ -28,7 +28,7 @@ async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize)
         VerifyDepth::Full => Depth::Full,
         VerifyDepth::Presence => Depth::Presence,
     };
-    let check = ctx.repo.check(id, jobs, how, &ctx.watch).await?;
+    let check = check(ctx, id, jobs, how).await?;
     let mut verified = VerifiedSnapshot {
         id: id.clone(),
         path: ctx.repo.path_of(id),
@@ -44,6 +44,24 @@ async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize)
         leave_evidence(ctx, &mut verified, check.manifest_digest).await;
     }
     Ok(verified)
+}
+
+/// Checks under a pin, so that nothing is deleted meanwhile. What is too damaged to be pinned as a snapshot is checked
+/// without.
+async fn check(ctx: &Ctx, id: &SnapshotId, jobs: usize, depth: Depth) -> Result<CheckReport, OpsError> {
+    match ctx.repo.reader(id, &ctx.holder, &ctx.watch).await {
+        Ok(reader) => {
+            let report = reader.check(jobs, depth, &ctx.watch).await;
+            if let Err(error) = reader.release().await {
+                ctx.watch.warn(format!("the pin could not be released, it runs out by itself: {error}"));
+            }
+            Ok(report?)
+        }
+        Err(RepoError::Corrupt { .. } | RepoError::TooLarge { .. } | RepoError::Codec { .. }) => {
+            Ok(ctx.repo.check(id, jobs, depth, &ctx.watch).await?)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Records the result. A proof that can't be recorded is still a proof: that is a warning, not a failure.

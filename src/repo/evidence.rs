@@ -18,21 +18,34 @@ const RECORD_BYTES: u64 = 16 << 20;
 /// How many others may be faster, one after the other, before a run gives up on adding its record.
 const COLLISIONS: usize = 100;
 
+/// A database's records.
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    /// Oldest first; where the chain is broken, those after the last break: what stood before proves nothing any more.
+    pub records: Vec<Evidence>,
+    /// Where it is broken first, and how.
+    pub broken: Option<String>,
+}
+
 impl Repository {
-    /// All records about `database`, oldest first; [`RepoError::Corrupt`] where the chain is broken.
-    pub async fn evidence(&self, database: &DatabaseName) -> Result<Vec<Evidence>, RepoError> {
+    /// The records about `database` that follow each other to the newest without a break.
+    pub async fn evidence(&self, database: &DatabaseName) -> Result<Chain, RepoError> {
         let numbers = self.evidence_numbers(database).await?;
         let reads = numbers.iter().map(|&number| self.evidence_bytes(database, number).boxed());
         let stored = at_once(reads).await?;
-        let mut records = Vec::with_capacity(stored.len());
-        let mut previous: Option<(u64, Digest)> = None;
+        let mut chain = Chain::default();
+        let mut previous = None;
         for (number, bytes) in numbers.into_iter().zip(stored) {
-            let record = parse(number, previous, &bytes);
-            let damaged = |why| RepoError::corrupt(layout::evidence_record(database, number), why);
-            records.push(record.map_err(damaged)?);
+            let record = parse(number, &bytes);
+            let link = record.as_ref().map_err(Clone::clone).and_then(|record| follows(record, previous));
+            if let Err(why) = link {
+                chain.records.clear();
+                chain.broken.get_or_insert(format!("{}: {why}", layout::evidence_record(database, number)));
+            }
+            chain.records.extend(record.ok());
             previous = Some((number, digest(&bytes)));
         }
-        Ok(records)
+        Ok(chain)
     }
 
     /// Adds a record. A random mark tells it from the same record of another run, so that after a failure
@@ -72,16 +85,20 @@ impl Repository {
     }
 }
 
-fn parse(number: u64, previous: Option<(u64, Digest)>, bytes: &[u8]) -> Result<Evidence, String> {
+fn parse(number: u64, bytes: &[u8]) -> Result<Evidence, String> {
     let record: Evidence = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-    if record.number != number {
-        return Err(format!("it says that it is number {}", record.number));
-    }
+    if record.number == number { Ok(record) } else { Err(format!("it says that it is number {}", record.number)) }
+}
+
+/// Whether `record` follows the bytes that stand before it.
+fn follows(record: &Evidence, previous: Option<(u64, Digest)>) -> Result<(), String> {
     match previous {
-        Some((before, _)) if before + 1 != number => Err(format!("its predecessor, number {}, is missing", number - 1)),
+        Some((before, _)) if before + 1 != record.number => {
+            Err(format!("its predecessor, number {}, is missing", record.number - 1))
+        }
         Some((_, digest)) if record.previous != Some(digest) => {
             Err("it follows other bytes than stand before it".into())
         }
-        Some(_) | None => Ok(record),
+        Some(_) | None => Ok(()),
     }
 }

@@ -32,6 +32,7 @@ mod tests;
 
 pub use check::{CheckReport, Depth};
 pub use error::{Cause, RepoError};
+pub use evidence::Chain;
 pub use holder::Holder;
 pub use lease::Lease;
 pub use place::{Place, Repository};

@@ -20,6 +20,7 @@ mod pin;
 mod place;
 mod proof;
 mod reader;
+mod sealed;
 mod store;
 mod sums;
 mod survey;

@@ -92,7 +92,6 @@ fn of_ops(error: &OpsError) -> Exit {
         | OpsError::Usage(_) => Exit::Usage,
         OpsError::ForeignFolder { .. } | OpsError::OtherSource { .. } | OpsError::MustStay { .. } => Exit::Refused,
         OpsError::ReadBack { .. } => Exit::Corrupt,
-        OpsError::ProofLost { .. } => Exit::CheckFailed,
         OpsError::SideFilesLeft { source, .. } => of_engine(source),
         OpsError::Bug(_) => Exit::Bug,
         OpsError::Interrupted(_) => Exit::Interrupted,

@@ -74,6 +74,59 @@ pub struct Proof {
     pub damaged_at: Option<DateTime<Utc>>,
 }
 
+/// The records about a database, oldest first, as far as they can be trusted.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Records {
+    /// Those that are as they were written.
+    pub intact: Vec<Evidence>,
+    /// Those that are missing or damaged, in the order of the chain.
+    pub lost: Vec<LostRecord>,
+}
+
+/// A place in the chain where a record is missing or damaged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostRecord {
+    /// Its number; of several missing ones in a row, the last one's.
+    pub number: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Records {
+    /// What the records say about the snapshot whose manifest has `digest`.
+    ///
+    /// A lost record may have said that the snapshot is damaged: what was verified before it counts no more, until
+    /// a later record says so again. That it was found damaged, or passed a drill, stands.
+    #[must_use]
+    pub fn proof(&self, digest: Digest) -> Proof {
+        let proof = Proof::of(digest, &self.intact);
+        match self.doubt(digest) {
+            Some(_) => Proof { verified_at: None, ..proof },
+            None => proof,
+        }
+    }
+
+    /// The lost record that may have said something else about that snapshot than the ones before it; `None` once
+    /// a later one speaks of its stored bytes.
+    #[must_use]
+    pub fn doubt(&self, digest: Digest) -> Option<&LostRecord> {
+        let last = self.lost.last()?;
+        let speaks = |record: &&Evidence| record.deed.manifest_digest == digest && record.deed.is_about_bytes();
+        let spoke = self.intact.iter().rev().find(speaks);
+        spoke.is_none_or(|record| record.number < last.number).then_some(last)
+    }
+}
+
+impl Deed {
+    /// Whether it says if the stored bytes are good.
+    const fn is_about_bytes(&self) -> bool {
+        match self.operation {
+            Operation::Backup | Operation::Verify => true,
+            Operation::Restore | Operation::Drill | Operation::Forget => false,
+        }
+    }
+}
+
 impl Proof {
     /// Reads the records about the snapshot whose manifest has `digest`, oldest first.
     #[must_use]
@@ -86,9 +139,11 @@ impl Proof {
                     proof.verified_at = Some(deed.at);
                     proof.damaged_at = None;
                 }
-                (Operation::Verify, false) => proof.damaged_at = Some(deed.at),
+                // A restore is recorded as failed where it met damaged bytes, and only there.
+                (Operation::Verify | Operation::Restore, false) => proof.damaged_at = Some(deed.at),
                 (Operation::Drill, true) => proof.drilled_at = Some(deed.at),
-                (Operation::Backup | Operation::Drill, false) | (Operation::Restore | Operation::Forget, _) => {}
+                (Operation::Backup | Operation::Drill, false) | (Operation::Restore, true) | (Operation::Forget, _) => {
+                }
             }
         }
         proof

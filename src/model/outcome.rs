@@ -117,8 +117,6 @@ pub struct Listed {
     pub unreadable: Vec<Unreadable>,
     /// Unfinished remains of runs that were killed; `forget --orphans` removes them.
     pub orphans: Vec<String>,
-    /// What is worth knowing.
-    pub findings: Vec<Finding>,
 }
 
 /// A snapshot whose manifest can't be read.
@@ -251,8 +249,7 @@ impl Outcome {
     #[must_use]
     pub fn findings(&self) -> Vec<&Finding> {
         match self {
-            Self::Init(_) | Self::Show(_) | Self::Forget(_) => Vec::new(),
-            Self::List(done) => done.findings.iter().collect(),
+            Self::Init(_) | Self::List(_) | Self::Show(_) | Self::Forget(_) => Vec::new(),
             Self::Backup(done) => done.findings.iter().collect(),
             Self::Verify(done) => done.snapshots.iter().flat_map(|snapshot| &snapshot.findings).collect(),
             Self::Restore(done) => done.findings.iter().collect(),

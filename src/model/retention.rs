@@ -84,7 +84,9 @@ impl Candidate {
         !self.source_damaged && self.proof.damaged_at.is_none()
     }
 
-    const fn is_verified(&self) -> bool {
+    /// Whether it is known to be good: verified, not found damaged since, of a source that was not.
+    #[must_use]
+    pub const fn is_verified(&self) -> bool {
         self.is_good() && self.proof.is_verified()
     }
 

@@ -259,7 +259,7 @@ async fn leave_evidence(ctx: &Ctx, committed: &Committed, took_ms: u64, findings
         findings,
         took_ms,
     };
-    let mut snapshot = summary(&ctx.repo, &committed.manifest, committed.manifest_digest, &[]);
+    let mut snapshot = summary(&ctx.repo, &committed.manifest, Proof::default());
     match ctx.record(done).await {
         Ok(record) => snapshot.proof = Proof::of(committed.manifest_digest, &[record]),
         Err(finding) => findings.push(finding),

@@ -73,14 +73,6 @@ pub enum OpsError {
         /// Why it must stay.
         why: String,
     },
-    /// The evidence is damaged, and with it the proof of a snapshot may be lost.
-    #[error("nothing is forgotten while it is not known what {id} is worth: the evidence is {why}")]
-    ProofLost {
-        /// A snapshot without proof.
-        id: SnapshotId,
-        /// Where the evidence is damaged.
-        why: String,
-    },
     /// A side file is the database itself, or one of the files that SQLite keeps beside it.
     #[error("side file {path} belongs to the database itself, which is stored as a whole")]
     SideFileIsDatabase {
@@ -126,7 +118,6 @@ impl Hint for OpsError {
             }
             Self::OtherSource { id, .. } => Some(format!("--any-source takes it all the same, or name it: {id}")),
             Self::ReadBack { .. } => Some("check the repository's disk; earlier snapshots are as they were".into()),
-            Self::ProofLost { .. } => Some("`dbops verify --all` proves anew what is there".into()),
             Self::SideFilesLeft { .. } => Some("restore again with --replace, or with --no-files".into()),
             Self::MustStay { .. }
             | Self::SideFileIsDatabase { .. }

@@ -1,12 +1,13 @@
 //! Show what there is.
 
-use futures::{StreamExt as _, stream};
+use std::pin::pin;
+
+use futures::StreamExt;
 use serde_json::Value;
 
 use super::{Ctx, OpsError};
-use crate::model::digest::Digest;
-use crate::model::evidence::{Evidence, Proof};
-use crate::model::manifest::{FileRole, Manifest};
+use crate::model::evidence::{LostRecord, Proof, Records};
+use crate::model::manifest::{FileRecord, FileRole, Manifest};
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Listed, Shown, Snapshot, Unreadable};
 use crate::repo::{RepoError, Repository};
@@ -18,8 +19,7 @@ pub async fn list(ctx: &Ctx, database: Option<&DatabaseName>) -> Result<Listed, 
         None => ctx.repo.databases().await?,
     };
     let repository = ctx.repo.label().to_owned();
-    let mut listed =
-        Listed { repository, snapshots: Vec::new(), unreadable: Vec::new(), orphans: Vec::new(), findings: Vec::new() };
+    let mut listed = Listed { repository, snapshots: Vec::new(), unreadable: Vec::new(), orphans: Vec::new() };
     for database in &databases {
         list_database(ctx, database, &mut listed).await?;
     }
@@ -27,33 +27,35 @@ pub async fn list(ctx: &Ctx, database: Option<&DatabaseName>) -> Result<Listed, 
 }
 
 async fn list_database(ctx: &Ctx, database: &DatabaseName, listed: &mut Listed) -> Result<(), OpsError> {
-    let (records, broken) = ctx.evidence(database).await?;
-    listed.findings.extend(broken);
-    for (id, read) in manifests(ctx, database).await? {
-        match read {
-            Ok((manifest, digest)) => listed.snapshots.push(summary(&ctx.repo, &manifest, digest, &records)),
+    let records = ctx.repo.evidence(database).await?;
+    let ids = ctx.repo.snapshots(database).await?;
+    let mut in_doubt = 0;
+    let mut manifests = pin!(ctx.repo.manifests(ids));
+    while let Some((id, manifest)) = manifests.next().await {
+        match manifest {
+            Ok((manifest, digest)) => {
+                in_doubt += usize::from(records.doubt(digest).is_some());
+                listed.snapshots.push(summary(&ctx.repo, &manifest, records.proof(digest)));
+            }
+            // Forgotten since it was listed.
+            Err(RepoError::NoSnapshot { .. }) => {}
             Err(error) => listed.unreadable.push(Unreadable { id, why: damage_or(error)?.to_string() }),
         }
+    }
+    if in_doubt > 0 {
+        warn_of_doubt(ctx, database, &records, in_doubt);
     }
     let orphans = ctx.repo.orphans(database).await?;
     listed.orphans.extend(orphans.into_iter().map(|orphan| orphan.folder));
     Ok(())
 }
 
-/// Manifests that are read at once: a store far away answers each as slowly as all of them.
-const MANIFESTS_AT_ONCE: usize = 16;
-
-/// A snapshot's manifest with its digest, or why it can't be read.
-pub(super) type Read = Result<(Manifest, Digest), RepoError>;
-
-/// The manifest of every snapshot of a database, oldest first.
-pub(super) async fn manifests(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<(SnapshotId, Read)>, OpsError> {
-    let ids = ctx.repo.snapshots(database).await?;
-    let read = |id: SnapshotId| async move {
-        let manifest = ctx.repo.manifest(&id).await;
-        (id, manifest)
-    };
-    Ok(stream::iter(ids).map(read).buffered(MANIFESTS_AT_ONCE).collect().await)
+fn warn_of_doubt(ctx: &Ctx, database: &DatabaseName, records: &Records, in_doubt: usize) {
+    for LostRecord { number, why } in &records.lost {
+        ctx.watch.warn(format!("{} is lost: {why}", ctx.repo.evidence_path(database, *number)));
+    }
+    ctx.watch
+        .warn(format!("{in_doubt} snapshots of {database} count as unverified; `dbops verify --all` proves them anew"));
 }
 
 /// The error again if it is about this one manifest; `Err` if the repository as a whole can't be read.
@@ -71,9 +73,9 @@ pub(super) fn damage_or(error: RepoError) -> Result<RepoError, RepoError> {
 /// One snapshot with all that its manifest and the evidence say.
 pub async fn show(ctx: &Ctx, id: &SnapshotId) -> Result<Shown, OpsError> {
     let (manifest, digest) = ctx.repo.manifest(id).await?;
-    let (records, _) = ctx.evidence(id.database()).await?;
-    let snapshot = summary(&ctx.repo, &manifest, digest, &records);
-    let evidence = records.iter().filter(|record| record.deed.manifest_digest == digest).map(as_value).collect();
+    let records = ctx.repo.evidence(id.database()).await?;
+    let snapshot = summary(&ctx.repo, &manifest, records.proof(digest));
+    let evidence = records.intact.iter().filter(|record| record.deed.manifest_digest == digest).map(as_value).collect();
     let files = manifest.files.iter().map(as_value).collect();
     let Manifest { dbops_version, state, .. } = manifest;
     Ok(Shown {
@@ -93,9 +95,9 @@ fn as_value(part: &impl serde::Serialize) -> Value {
     serde_json::to_value(part).unwrap_or_default()
 }
 
-pub(super) fn summary(repo: &Repository, manifest: &Manifest, digest: Digest, records: &[Evidence]) -> Snapshot {
+pub(super) fn summary(repo: &Repository, manifest: &Manifest, proof: Proof) -> Snapshot {
     let state = &manifest.state;
-    let content = |file: &&crate::model::manifest::FileRecord| file.role != FileRole::Frames;
+    let content = |file: &&FileRecord| file.role != FileRole::Frames;
     Snapshot {
         id: manifest.id.clone(),
         database: manifest.id.database().clone(),
@@ -112,6 +114,6 @@ pub(super) fn summary(repo: &Repository, manifest: &Manifest, digest: Digest, re
         note: manifest.note.clone(),
         source_check: state.source_check.depth,
         source_damaged: state.source_check.is_damaged(),
-        proof: Proof::of(digest, records),
+        proof,
     }
 }

@@ -14,7 +14,8 @@ use crate::model::evidence::Operation;
 use crate::model::manifest::{Content, State};
 use crate::model::names::SnapshotId;
 use crate::model::outcome::Restored;
-use crate::repo::SnapshotReader;
+use crate::model::report::Finding;
+use crate::repo::{RepoError, SnapshotReader};
 
 /// What to restore, and where.
 pub struct RestoreRequest {
@@ -53,10 +54,18 @@ pub async fn restore(ctx: &Ctx, request: RestoreRequest) -> Result<Restored, Ops
     if let Err(error) = released {
         ctx.watch.warn(format!("the pin could not be released, it runs out by itself: {error}"));
     }
-    let mut restored = restored?;
-    restored.took_ms = millis_between(began, ctx.watch.clock.now());
-    leave_evidence(ctx, &id, digest, &mut restored).await;
-    Ok(restored)
+    let took_ms = millis_between(began, ctx.watch.clock.now());
+    match restored {
+        Ok(mut restored) => {
+            restored.took_ms = took_ms;
+            leave_evidence(ctx, &id, digest, &mut restored).await;
+            Ok(restored)
+        }
+        Err(error) => {
+            leave_evidence_of_damage(ctx, &id, digest, took_ms, &error).await;
+            Err(error)
+        }
+    }
 }
 
 async fn under_pin(ctx: &Ctx, request: RestoreRequest, reader: &Arc<SnapshotReader>) -> Result<Restored, OpsError> {
@@ -148,5 +157,19 @@ async fn leave_evidence(ctx: &Ctx, id: &SnapshotId, manifest_digest: Digest, res
     };
     if let Err(finding) = ctx.record(done).await {
         restored.findings.push(finding);
+    }
+}
+
+/// Nobody may take a snapshot for verified whose bytes a restore found damaged. Other failures say nothing about it.
+async fn leave_evidence_of_damage(ctx: &Ctx, id: &SnapshotId, manifest_digest: Digest, took_ms: u64, error: &OpsError) {
+    let OpsError::Repo(RepoError::Corrupt { .. } | RepoError::Codec { .. } | RepoError::TooLarge { .. }) = error else {
+        return;
+    };
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
+    let findings = [Finding::corrupt("restore", format!("{error}{cause}"))];
+    let (operation, passed) = (Operation::Restore, false);
+    let done = Done { operation, snapshot: id, manifest_digest, passed, findings: &findings, took_ms };
+    if let Err(finding) = ctx.record(done).await {
+        ctx.watch.warn(format!("{}: {}", finding.subject, finding.message));
     }
 }

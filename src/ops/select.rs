@@ -2,11 +2,13 @@
 
 use std::str::FromStr;
 
+use super::list::damage_or;
 use super::{Ctx, OpsError};
-use crate::model::evidence::Proof;
+use crate::model::evidence::{Proof, Records};
 use crate::model::identity::Identity;
 use crate::model::manifest::Manifest;
 use crate::model::names::{DatabaseName, SnapshotId};
+use crate::repo::RepoError;
 
 /// What a person may write for a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +60,8 @@ pub struct Scope {
 /// The one snapshot that `asked` names.
 ///
 /// `latest` and its like refuse a snapshot of another source than `scope.source`, and a repository of several
-/// databases when none is named: at three in the morning the wrong one is worse than an error.
+/// databases when none is named: at three in the morning the wrong one is worse than an error. `latest` refuses to
+/// pass over a newest snapshot that can't be read; the others pass over it, with a warning.
 pub async fn select(ctx: &Ctx, asked: &str, scope: &Scope) -> Result<SnapshotId, OpsError> {
     let selector: Selector = asked.parse()?;
     match &selector {
@@ -94,11 +97,25 @@ async fn databases(ctx: &Ctx, scope: &Scope) -> Result<Vec<DatabaseName>, OpsErr
 
 async fn the_database(ctx: &Ctx, asked: &str, scope: &Scope) -> Result<DatabaseName, OpsError> {
     let mut databases = databases(ctx, scope).await?;
+    if databases.len() > 1 {
+        databases = with_snapshots(ctx, databases).await?;
+    }
     match databases.len() {
         0 => Err(no_match(ctx, asked)),
         1 => Ok(databases.swap_remove(0)),
         _ => Err(OpsError::WhichDatabase { asked: asked.to_owned(), databases }),
     }
+}
+
+/// A folder that holds no snapshot (any more) is no reason to ask which one is meant.
+async fn with_snapshots(ctx: &Ctx, databases: Vec<DatabaseName>) -> Result<Vec<DatabaseName>, OpsError> {
+    let mut with = Vec::with_capacity(databases.len());
+    for database in databases {
+        if !ctx.repo.snapshots(&database).await?.is_empty() {
+            with.push(database);
+        }
+    }
+    Ok(with)
 }
 
 async fn newest(
@@ -108,10 +125,23 @@ async fn newest(
     selector: &Selector,
     scope: &Scope,
 ) -> Result<SnapshotId, OpsError> {
-    let (records, _) = ctx.evidence(database).await?;
+    let records = match selector {
+        // Neither asks for proof: they work whatever became of the evidence.
+        Selector::Latest | Selector::Before(_) | Selector::Prefix(_) => Records::default(),
+        Selector::LatestVerified | Selector::LatestDrilled => ctx.repo.evidence(database).await?,
+    };
     for id in ctx.repo.snapshots(database).await?.into_iter().rev() {
-        let (manifest, digest) = ctx.repo.manifest(&id).await?;
-        if fits(selector, &manifest, Proof::of(digest, &records)) {
+        let (manifest, digest) = match ctx.repo.manifest(&id).await {
+            Ok(found) => found,
+            Err(RepoError::NoSnapshot { .. }) => continue,
+            // Nobody may take an older one for the latest; what asks for proof goes on to what has it.
+            Err(error) if *selector == Selector::Latest => return Err(error.into()),
+            Err(error) => {
+                ctx.watch.warn(format!("{id} is passed over: {}", damage_or(error)?));
+                continue;
+            }
+        };
+        if fits(selector, &manifest, records.proof(digest)) {
             return of_that_source(id, &manifest, scope);
         }
     }

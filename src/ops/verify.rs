@@ -1,25 +1,50 @@
 //! Prove the stored bytes of snapshots.
 
+use std::collections::BTreeSet;
+
 use super::evidence::Done;
 use super::timing::millis_between;
 use super::{Ctx, OpsError};
 use crate::model::digest::Digest;
-use crate::model::evidence::Operation;
-use crate::model::names::SnapshotId;
+use crate::model::evidence::{LostRecord, Operation, Records};
+use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Verified, VerifiedSnapshot, VerifyDepth};
-use crate::model::report::{Severity, worst};
-use crate::repo::{CheckReport, Depth, RepoError};
+use crate::model::report::{Finding, Severity, worst};
+use crate::repo::{Depth, RepoError};
 
-/// Proves the stored bytes of each snapshot, one after the other, with `jobs` workers.
+/// Proves the stored bytes of each snapshot, one after the other, with `jobs` workers, and of the evidence about
+/// them. Of several, one that is forgotten meanwhile is left out.
 ///
-/// A full verification is recorded as evidence; `Presence` proves nothing and leaves none.
+/// A full verification is recorded as evidence. `Presence` proves nothing, but what it finds damaged is.
 pub async fn verify(ctx: &Ctx, ids: &[SnapshotId], depth: VerifyDepth, jobs: usize) -> Result<Verified, OpsError> {
-    let mut snapshots = Vec::with_capacity(ids.len());
+    let mut snapshots: Vec<VerifiedSnapshot> = Vec::with_capacity(ids.len());
+    let mut databases = BTreeSet::new();
     for id in ids {
-        snapshots.push(verify_one(ctx, id, depth, jobs).await?);
+        let mut verified = match verify_one(ctx, id, depth, jobs).await {
+            Ok(verified) => verified,
+            Err(OpsError::Repo(RepoError::NoSnapshot { .. } | RepoError::BeingForgotten { .. })) if ids.len() > 1 => {
+                ctx.watch.note(format!("{id} was forgotten meanwhile"));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        if databases.insert(id.database()) {
+            verified.findings.extend(lost_records(ctx, id.database()).await?);
+        }
+        snapshots.push(verified);
     }
     let passed = !snapshots.is_empty() && snapshots.iter().all(|snapshot| snapshot.passed);
     Ok(Verified { snapshots, passed })
+}
+
+/// Warnings: what is lost is lost, and no snapshot is worse for it once it is proven again.
+async fn lost_records(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<Finding>, OpsError> {
+    let Records { intact: _, lost } = ctx.repo.evidence(database).await?;
+    let told = |LostRecord { number, why }: LostRecord| {
+        let message = format!("the record is lost: {why}; what was verified before it counts no more");
+        Finding::warning(ctx.repo.evidence_path(database, number), message)
+    };
+    Ok(lost.into_iter().map(told).collect())
 }
 
 async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize) -> Result<VerifiedSnapshot, OpsError> {
@@ -28,7 +53,7 @@ async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize)
         VerifyDepth::Full => Depth::Full,
         VerifyDepth::Presence => Depth::Presence,
     };
-    let check = check(ctx, id, jobs, how).await?;
+    let check = ctx.repo.prove(id, &ctx.holder, jobs, how, &ctx.watch).await?;
     let mut verified = VerifiedSnapshot {
         id: id.clone(),
         path: ctx.repo.path_of(id),
@@ -40,28 +65,10 @@ async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize)
         frames: check.frames,
         took_ms: millis_between(began, ctx.watch.clock.now()),
     };
-    if depth == VerifyDepth::Full {
+    if depth == VerifyDepth::Full || !verified.passed {
         leave_evidence(ctx, &mut verified, check.manifest_digest).await;
     }
     Ok(verified)
-}
-
-/// Checks under a pin, so that nothing is deleted meanwhile. What is too damaged to be pinned as a snapshot is checked
-/// without.
-async fn check(ctx: &Ctx, id: &SnapshotId, jobs: usize, depth: Depth) -> Result<CheckReport, OpsError> {
-    match ctx.repo.reader(id, &ctx.holder, &ctx.watch).await {
-        Ok(reader) => {
-            let report = reader.check(jobs, depth, &ctx.watch).await;
-            if let Err(error) = reader.release().await {
-                ctx.watch.warn(format!("the pin could not be released, it runs out by itself: {error}"));
-            }
-            Ok(report?)
-        }
-        Err(RepoError::Corrupt { .. } | RepoError::TooLarge { .. } | RepoError::Codec { .. }) => {
-            Ok(ctx.repo.check(id, jobs, depth, &ctx.watch).await?)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Records the result. A proof that can't be recorded is still a proof: that is a warning, not a failure.

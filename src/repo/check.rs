@@ -40,8 +40,8 @@ pub struct CheckReport {
 }
 
 impl Repository {
-    /// Proves a snapshot. Damage is a finding; an error means that it could not be found out.
-    pub async fn check(
+    /// Proves a snapshot, pinned or not: what is forgotten meanwhile looks damaged.
+    pub(super) async fn check(
         &self,
         id: &SnapshotId,
         jobs: usize,

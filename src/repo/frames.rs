@@ -10,7 +10,7 @@ use super::error::RepoError;
 use super::layout;
 use super::store::Store;
 use crate::blocking::blocking;
-use crate::codec::Hasher;
+use crate::codec::{FRAME_BYTES_MAX, Hasher};
 use crate::model::frame::Frame;
 use crate::model::manifest::{FileRecord, FileRole, Manifest};
 use crate::model::names::{FileName, SnapshotId};
@@ -172,11 +172,17 @@ pub(super) const fn is_framed(role: FileRole) -> bool {
 fn fills(frames: &[Frame], file: &FileRecord) -> bool {
     let (mut stored, mut plain) = (0_u64, 0_u64);
     for frame in frames {
-        if frame.offset != stored || frame.stored_bytes == 0 {
+        if frame.offset != stored || frame.stored_bytes == 0 || !is_sensible(frame) {
             return false;
         }
         stored = stored.saturating_add(frame.stored_bytes);
         plain = plain.saturating_add(frame.plain_bytes);
     }
     frames.len() as u64 == file.frames && stored == file.stored_bytes && plain == file.plain_bytes
+}
+
+/// A frame is read whole, so it must not claim more bytes than one can have; no compression adds a 64th.
+const fn is_sensible(frame: &Frame) -> bool {
+    let stored_most = frame.plain_bytes.saturating_add(frame.plain_bytes / 64).saturating_add(1 << 10);
+    frame.plain_bytes <= FRAME_BYTES_MAX && frame.stored_bytes <= stored_most
 }

@@ -64,9 +64,13 @@ impl Claim {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Whether somebody still stands behind it.
-    pub(super) fn is_live(&self, now: DateTime<Utc>) -> bool {
-        !self.released && now < self.expires_at && !self.holder.is_provably_dead()
+    /// Whether somebody still stands behind it. `modified` is when the store says that it was written last.
+    ///
+    /// An expiry too far ahead was written by a clock that went wrong; only the store's time bounds it then.
+    pub(super) fn is_live(&self, now: DateTime<Utc>, modified: DateTime<Utc>) -> bool {
+        let sane = self.expires_at <= now + HOLD_TIME * 2;
+        let expires_at = if sane { self.expires_at } else { modified + HOLD_TIME };
+        !self.released && now < expires_at && !self.holder.is_provably_dead()
     }
 }
 

@@ -60,9 +60,15 @@ impl Holder {
     fn is_gone(&self) -> bool {
         match std::fs::read_to_string(format!("/proc/{}/stat", self.pid)) {
             Ok(stat) => start_of(&stat).is_some_and(|ticks| Some(ticks) != self.started_ticks),
-            // Also how a hidden process looks (hidepid): own processes are visible even then.
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound && started_ticks(std::process::id()).is_some(),
+            // Also how another user's process looks under hidepid (proc(5)): a signal finds it all the same.
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound && self.is_unknown_to_signals(),
         }
+    }
+
+    /// Signal 0 tells whether the process exists, allowed or not (kill(2)).
+    fn is_unknown_to_signals(&self) -> bool {
+        let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
     }
 }
 

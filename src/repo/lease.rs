@@ -84,7 +84,7 @@ async fn generations(store: &Store, database: &DatabaseName) -> Result<Vec<(u64,
 async fn refuse_live(store: &Store, database: &DatabaseName, listed: &Listed, watch: &Watch) -> Result<(), RepoError> {
     let now = watch.clock.now();
     match Claim::read(store, &listed.key).await? {
-        Some(claim) if !claim.is_live(now) => Ok(()),
+        Some(claim) if !claim.is_live(now, listed.modified) => Ok(()),
         None if now >= listed.modified + HOLD_TIME => Ok(()),
         claim => Err(locked(database, &listed.key, claim, listed.modified)),
     }
@@ -123,7 +123,7 @@ pub(super) async fn is_stale(
         return Ok(true);
     }
     let lease = Claim::read(store, &listed.key).await?;
-    Ok(lease.is_some_and(|lease| !lease.is_live(watch.clock.now())))
+    Ok(lease.is_some_and(|lease| !lease.is_live(watch.clock.now(), listed.modified)))
 }
 
 impl Lease {

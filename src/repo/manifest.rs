@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use futures::{FutureExt, Stream, StreamExt, stream};
 use serde::Deserialize;
 
 use super::error::RepoError;
@@ -16,6 +17,9 @@ use crate::model::names::SnapshotId;
 
 /// Bytes that a manifest may have: a million tables' worth.
 pub(super) const MANIFEST_BYTES: u64 = 64 << 20;
+
+/// Manifests that are read at once; each may hold [`MANIFEST_BYTES`].
+const READ_AHEAD: usize = 8;
 
 /// Stored or plain bytes that a snapshot may claim: 1 EiB, so that sums of files can't overflow.
 const SNAPSHOT_BYTES: u64 = 1 << 60;
@@ -34,6 +38,19 @@ impl Repository {
     pub async fn manifest(&self, id: &SnapshotId) -> Result<(Manifest, Digest), RepoError> {
         let proven = read_manifest(self.store(), id).await?;
         Ok((proven.manifest, proven.digest))
+    }
+
+    /// The manifests of several snapshots, in their order, some read ahead.
+    pub fn manifests(
+        &self,
+        ids: Vec<SnapshotId>,
+    ) -> impl Stream<Item = (SnapshotId, Result<(Manifest, Digest), RepoError>)> + Send {
+        stream::iter(ids.into_iter().map(|id| self.named_manifest(id).boxed())).buffered(READ_AHEAD)
+    }
+
+    async fn named_manifest(&self, id: SnapshotId) -> (SnapshotId, Result<(Manifest, Digest), RepoError>) {
+        let manifest = self.manifest(&id).await;
+        (id, manifest)
     }
 }
 

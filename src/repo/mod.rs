@@ -20,6 +20,7 @@ mod pin;
 mod place;
 mod proof;
 mod reader;
+mod sealed;
 mod store;
 mod sums;
 mod survey;
@@ -32,7 +33,6 @@ mod tests;
 
 pub use check::{CheckReport, Depth};
 pub use error::{Cause, RepoError};
-pub use evidence::Chain;
 pub use holder::Holder;
 pub use lease::Lease;
 pub use place::{Place, Repository};

@@ -87,7 +87,9 @@ pub(super) async fn pins(store: &Store, folder: &str, watch: &Watch) -> Result<(
 async fn reader_of(store: &Store, listed: &Listed, watch: &Watch) -> Result<Option<String>, RepoError> {
     let now = watch.clock.now();
     Ok(match Claim::read(store, &listed.key).await? {
-        Some(claim) => claim.is_live(now).then(|| format!("{} since {}", claim.holder, claim.taken_at)),
+        Some(claim) => {
+            claim.is_live(now, listed.modified).then(|| format!("{} since {}", claim.holder, claim.taken_at))
+        }
         None => (now < listed.modified + HOLD_TIME).then(|| format!("an unreadable pin, {}", listed.key)),
     })
 }

@@ -14,9 +14,9 @@ use super::error::RepoError;
 use super::folder::Folder;
 use super::holder::random_id;
 use super::layout;
+use super::sealed::{Seal, seal, unseal};
 use super::store::Store;
 use crate::blocking::blocking;
-use crate::codec::digest;
 use crate::model::manifest::FORMAT;
 use crate::model::names::SnapshotId;
 
@@ -151,35 +151,18 @@ fn describe(id: &str, now: DateTime<Utc>) -> Result<Bytes, RepoError> {
     fields.insert("format".to_owned(), json!(FORMAT));
     fields.insert("id".to_owned(), json!(id));
     fields.insert("created_at".to_owned(), json!(now));
-    let own = own_digest(&fields)?;
-    fields.insert("digest".to_owned(), json!(own));
-    let mut text = serde_json::to_vec_pretty(&fields).map_err(unwritable)?;
-    text.push(b'\n');
-    Ok(text.into())
-}
-
-fn unwritable(error: serde_json::Error) -> RepoError {
-    RepoError::storage("write", layout::REPOSITORY, error)
-}
-
-/// SHA-256 of the fields but `digest`, as JSON with sorted keys and without blanks.
-fn own_digest(fields: &Map<String, Value>) -> Result<String, RepoError> {
-    let mut others = fields.clone();
-    others.remove("digest");
-    let mut others = Value::Object(others);
-    others.sort_all_objects();
-    Ok(digest(&serde_json::to_vec(&others).map_err(unwritable)?).to_string())
+    seal(layout::REPOSITORY, fields)
 }
 
 /// The id in a repository's description, once its format is known and its digest right.
 fn read_description(label: &str, bytes: &[u8]) -> Result<String, RepoError> {
     let damaged = |why: &str| RepoError::corrupt(format!("{label}/{}", layout::REPOSITORY), why);
-    let fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| damaged("it is not JSON"))?;
+    let mut fields: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| damaged("it is not JSON"))?;
     let format = fields.get("format").and_then(Value::as_u64).ok_or_else(|| damaged("it names no format"))?;
     if format > u64::from(FORMAT) {
         return Err(RepoError::NewerFormat { subject: format!("the repository at {label}"), found: format });
     }
-    if fields.get("digest").and_then(Value::as_str) != Some(own_digest(&fields)?.as_str()) {
+    if unseal(&mut fields) != Seal::Intact {
         return Err(damaged("its digest is not that of its fields"));
     }
     let id = fields.get("id").and_then(Value::as_str);

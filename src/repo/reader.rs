@@ -42,6 +42,24 @@ impl Repository {
         }
     }
 
+    /// Proves a snapshot that nobody may forget meanwhile. Damage is a finding; an error means that it could not
+    /// be found out.
+    pub async fn prove(
+        &self,
+        id: &SnapshotId,
+        holder: &Holder,
+        jobs: usize,
+        depth: Depth,
+        watch: &Watch,
+    ) -> Result<CheckReport, RepoError> {
+        let pin = Pin::take(self.store(), id, holder, watch).await?;
+        let report = self.check(id, jobs, depth, watch).await;
+        if let Err(error) = pin.release().await {
+            watch.warn(format!("the pin of {id} could not be released, it runs out by itself: {error}"));
+        }
+        report
+    }
+
     async fn read_lists(&self, id: &SnapshotId) -> Result<(Proven, FrameTable), RepoError> {
         self.store().check_tree(&layout::snapshot(id)).await?;
         let proven = read_manifest(self.store(), id).await?;
@@ -99,7 +117,7 @@ impl SnapshotReader {
         found.ok_or_else(|| RepoError::corrupt(file.as_str(), "the manifest does not name it"))
     }
 
-    /// Proves the snapshot, as [`Repository::check`] does.
+    /// Proves the snapshot, as [`Repository::prove`] does.
     pub async fn check(&self, jobs: usize, depth: Depth, watch: &Watch) -> Result<CheckReport, RepoError> {
         self.repository.check(&self.proven.manifest.id, jobs, depth, watch).await
     }

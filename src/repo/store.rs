@@ -109,8 +109,17 @@ impl Store {
     /// The object's bytes; `None` when there is none. Its size is looked at before a byte is read.
     pub(super) async fn read(&self, key: &str, limit: u64) -> Result<Option<Bytes>, RepoError> {
         let path = self.safe(key).await?;
+        self.read_at(&path, key, limit).await
+    }
+
+    /// Like [`Store::read`], for a key that [`Store::list`] just gave, on a way that it checked.
+    pub(super) async fn read_listed(&self, key: &str, limit: u64) -> Result<Option<Bytes>, RepoError> {
+        self.read_at(&self.path(key)?, key, limit).await
+    }
+
+    async fn read_at(&self, path: &Path, key: &str, limit: u64) -> Result<Option<Bytes>, RepoError> {
         let read = || async {
-            match self.objects.get_opts(&path, GetOptions::default()).await {
+            match self.objects.get_opts(path, GetOptions::default()).await {
                 Ok(found) if found.meta.size > limit => Ok(Err(Some(found.meta.size))),
                 Ok(found) => found.bytes().await.map(Ok),
                 Err(object_store::Error::NotFound { .. }) => Ok(Err(None)),

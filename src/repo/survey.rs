@@ -62,12 +62,13 @@ pub(super) async fn folders(store: &Store, database: &DatabaseName) -> Result<Ve
     Ok(ids)
 }
 
-/// Only small objects can be tombstones, so a large one is not read.
+/// Only small objects can be tombstones, so a large one is not read. What leads out of the repository is no
+/// tombstone either: it is listed, so that reading it tells, and never swept.
 pub(super) async fn commit_point(store: &Store, id: &SnapshotId) -> Result<CommitPoint, RepoError> {
     match store.read(&layout::in_snapshot(id, layout::SUMS), CLAIM_BYTES).await {
         Ok(None) => Ok(CommitPoint::Absent),
         Ok(Some(bytes)) if sums::is_tombstone(&bytes) => Ok(CommitPoint::Tombstone(sums::tombstone_claim(&bytes))),
-        Ok(Some(_)) | Err(RepoError::TooLarge { .. }) => Ok(CommitPoint::Stands),
+        Ok(Some(_)) | Err(RepoError::TooLarge { .. } | RepoError::Unsafe { .. }) => Ok(CommitPoint::Stands),
         Err(error) => Err(error),
     }
 }

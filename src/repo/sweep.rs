@@ -48,11 +48,14 @@ impl Repository {
     pub async fn orphans(&self, database: &DatabaseName) -> Result<Vec<Orphan>, RepoError> {
         let mut orphans = Vec::new();
         for (id, commit) in survey(self.store(), database).await? {
-            let objects = leftovers(self.store(), &id).await?;
             match commit {
-                CommitPoint::Stands => {}
-                CommitPoint::Tombstone(_) if objects.is_empty() => {}
-                CommitPoint::Absent | CommitPoint::Tombstone(_) => orphans.push(Orphan::of(&id, &objects)),
+                CommitPoint::Stands => continue,
+                CommitPoint::Absent | CommitPoint::Tombstone(_) => {}
+            }
+            let objects = leftovers(self.store(), &id).await?;
+            let swept = commit != CommitPoint::Absent && objects.is_empty();
+            if !swept {
+                orphans.push(Orphan::of(&id, &objects));
             }
         }
         Ok(orphans)
@@ -71,7 +74,11 @@ impl Repository {
         let (_, dead) = pin::pins(store, &layout::pins(grant.database()), watch).await?;
         delete_keys(store, dead).await?;
         for id in folders(store, grant.database()).await? {
-            store.tidy(&layout::snapshot(&id), Leftovers::All).await?;
+            match store.tidy(&layout::snapshot(&id), Leftovers::All).await {
+                // One snapshot that somebody tampered with is no reason to take no others.
+                Err(error @ RepoError::Unsafe { .. }) => watch.warn(format!("{id} was left as it is: {error}")),
+                tidied => tidied?,
+            }
         }
         let old = Leftovers::Before(watch.clock.now() - LEFTOVER_AGE);
         for folder in [layout::locks, layout::evidence, layout::pins] {

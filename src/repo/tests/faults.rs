@@ -20,7 +20,8 @@ async fn assert_sound_after(store: &Arc<InMemory>, watch: &Watch, case: &str) ->
     let next = backup(&repo, watch).await.unwrap_or_else(|error| panic!("{case}: the next backup: {error:?}"));
     assert_eq!(repo.orphans(&database()).await.unwrap(), [], "{case}");
     assert!(assert_all_verify(&repo, watch, case).await.contains(&next.id), "{case}");
-    repo.evidence(&database()).await.unwrap();
+    let lost = repo.evidence(&database()).await.unwrap().lost;
+    assert_eq!(lost, [], "{case}");
     listed
 }
 

@@ -66,11 +66,21 @@ async fn links_are_refused_and_not_followed() {
         assert!(unsafe_path(repo.reader(id, &holder(watch), watch).await.err()), "reader {name}");
         let lease = repo.lease(&database(), "forget", &holder(watch), watch).await.unwrap();
         assert!(unsafe_path(repo.forget(&lease, id, watch).await.err()), "forget {name}");
-        assert!(unsafe_path(repo.sweep(&lease, watch).await.err()), "sweep {name}");
+        assert_eq!(repo.sweep(&lease, watch).await.unwrap(), [], "sweep {name}");
+        assert_eq!(repo.snapshots(&database()).await.unwrap(), std::slice::from_ref(id), "{name}");
         lease.release().await.unwrap();
         let outside = disk.root.parent().unwrap().join("outside");
-        assert!(fs::symlink_metadata(outside).is_ok());
+        assert!(fs::symlink_metadata(&outside).is_ok());
+        let after = files_of(&outside);
+        backup(repo, watch).await.unwrap_or_else(|error| panic!("the next backup beside a link at {name}: {error:?}"));
+        assert_eq!(files_of(&outside), after, "{name}");
     }
+}
+
+/// What is in a folder, or the one file that it is.
+fn files_of(path: &std::path::Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(path) else { return vec![path.to_owned()] };
+    entries.flat_map(|entry| files_of(&entry.unwrap().path())).collect()
 }
 
 #[tokio::test]

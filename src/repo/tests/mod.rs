@@ -2,6 +2,7 @@
 
 mod conformance;
 mod damage;
+mod evidence;
 mod faults;
 mod faulty;
 mod folder;
@@ -21,7 +22,7 @@ use crate::model::cancel::Cancel;
 use crate::model::clock::Clock;
 use crate::model::digest::Digest;
 use crate::model::event::{Event, Observer};
-use crate::model::evidence::{Deed, Operation};
+use crate::model::evidence::{Deed, Operation, Records};
 use crate::model::frame::Compression;
 use crate::model::identity::{FileIdentity, Identity};
 use crate::model::manifest::{Content, Contract, FileRole, SourceCheck, State};
@@ -211,6 +212,7 @@ fn futures_may_move_between_threads() {
         is_send(repo.forget(&lease, &id, &watch));
         is_send(repo.reader(&id, &holder, &watch));
         is_send(repo.check(&id, 1, Depth::Full, &watch));
+        is_send(repo.prove(&id, &holder, 1, Depth::Full, &watch));
         is_send(repo.evidence(id.database()));
         is_send(repo.orphans(id.database()));
     };

@@ -1,11 +1,10 @@
 //! What killed runs left, found and removed.
 
-use std::time::Duration;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 
 use super::error::RepoError;
+use super::folder::Stale;
 use super::hold::Claim;
 use super::lease::{Grant, Lease};
 use super::store::{Listed, Store};
@@ -17,7 +16,7 @@ use crate::model::watch::Watch;
 /// How long a tombstone stands: a writer paused for longer has lost its lease many times over.
 const TOMBSTONE_AGE: TimeDelta = TimeDelta::hours(24);
 /// Age of leftovers beside records that others may be writing at this moment.
-const LEFTOVER_AGE: Duration = Duration::from_secs(3600);
+const LEFTOVER_AGE: TimeDelta = TimeDelta::hours(1);
 
 /// A folder with a snapshot's name that is none: never finished, or half forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,14 +74,15 @@ impl Repository {
         let (_, dead) = pin::pins(store, &layout::pins(grant.database()), watch).await?;
         delete_keys(store, dead).await?;
         for id in folders(store, grant.database()).await? {
-            match store.tidy(&layout::snapshot(&id), Duration::ZERO).await {
+            match store.tidy(&layout::snapshot(&id), Stale::All).await {
                 // One snapshot that somebody tampered with is no reason to take no others.
                 Err(error @ RepoError::Unsafe { .. }) => watch.warn(format!("{id} was left as it is: {error}")),
                 tidied => tidied?,
             }
         }
+        let stale = Stale::WrittenBefore(watch.clock.now() - LEFTOVER_AGE);
         for folder in [layout::locks, layout::evidence, layout::pins] {
-            store.tidy(&folder(grant.database()), LEFTOVER_AGE).await?;
+            store.tidy(&folder(grant.database()), stale).await?;
         }
         Ok(swept)
     }

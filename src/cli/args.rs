@@ -157,7 +157,7 @@ pub(super) struct BackupArgs {
     /// Free text, shown by `show`
     #[arg(long, value_name = "TEXT")]
     pub note: Option<String>,
-    /// zstd:1 to zstd:19 or gzip:1 to gzip:9 [default: zstd:3]
+    /// zstd:1 to zstd:19 or gzip:1 to gzip:9 [default: zstd:1]
     #[arg(long, value_name = "METHOD")]
     pub compress: Option<Compression>,
     /// How thoroughly the source is checked for damage [default: full]

@@ -54,11 +54,10 @@ pub(super) fn of_outcome(outcome: &Outcome, strict: bool) -> Exit {
     match outcome.worst() {
         Some(Severity::Corrupt) => Exit::Corrupt,
         Some(Severity::Failure) => Exit::CheckFailed,
-        Some(Severity::Warning) if strict => Exit::Warnings,
-        Some(Severity::Warning) => Exit::Done,
-        None => match outcome {
+        Some(Severity::Warning) | None => match outcome {
             Outcome::Verify(done) if !done.passed => Exit::CheckFailed,
             Outcome::List(done) if !done.unreadable.is_empty() => Exit::Corrupt,
+            _ if strict && outcome.worst().is_some() => Exit::Warnings,
             _ => Exit::Done,
         },
     }
@@ -87,9 +86,13 @@ fn of_ops(error: &OpsError) -> Exit {
         OpsError::Repo(error) => of_repo(error),
         OpsError::Engine(error) => of_engine(error),
         OpsError::NoMatch { .. } => Exit::NoRepository,
-        OpsError::Ambiguous { .. } | OpsError::WhichDatabase { .. } | OpsError::Usage(_) => Exit::Usage,
+        OpsError::Ambiguous { .. }
+        | OpsError::WhichDatabase { .. }
+        | OpsError::SideFileIsDatabase { .. }
+        | OpsError::Usage(_) => Exit::Usage,
         OpsError::ForeignFolder { .. } | OpsError::OtherSource { .. } | OpsError::MustStay { .. } => Exit::Refused,
         OpsError::ReadBack { .. } => Exit::Corrupt,
+        OpsError::SideFilesLeft { source, .. } => of_engine(source),
         OpsError::Bug(_) => Exit::Bug,
         OpsError::Interrupted(_) => Exit::Interrupted,
     }

@@ -168,10 +168,10 @@ const TICK_MS: u64 = 120;
 fn bar(phase: Phase, total_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match total_bytes {
         Some(total) => {
-            let figures = "{bytes:>10}/{total_bytes:<10} {bytes_per_sec:>11} {eta:>4} {msg}";
+            let figures = "{decimal_bytes:>9}/{decimal_total_bytes:<9} {decimal_bytes_per_sec:>11} {eta:>4} {msg}";
             (ProgressBar::new(total), format!("{{prefix:14.14}} {{bar:12}} {figures}"))
         }
-        None => (ProgressBar::new_spinner(), "{prefix:14.14} {spinner} {elapsed} {bytes} {msg}".to_owned()),
+        None => (ProgressBar::new_spinner(), "{prefix:14.14} {spinner} {elapsed} {decimal_bytes} {msg}".to_owned()),
     };
     // The template is fixed above; were it wrong, indicatif's own would do.
     let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -45,7 +45,7 @@ pub enum CodecError {
         found: u64,
     },
     /// The stored bytes have another SHA-256.
-    #[error("its SHA-256 is not the recorded one")]
+    #[error("its SHA-256 differs")]
     Digest,
     /// The bytes don't decompress, although their digest is right.
     #[error("does not decompress")]

@@ -7,6 +7,8 @@ pub enum Phase {
     Copy,
     /// The engine's own check of the source.
     CheckSource,
+    /// The engine's own check of what was built.
+    CheckResult,
     /// Rows are read and fingerprinted.
     Fingerprint,
     /// Plain bytes are compressed and stored.
@@ -32,6 +34,7 @@ impl Phase {
         match self {
             Self::Copy => "copying",
             Self::CheckSource => "checking the source",
+            Self::CheckResult => "checking the result",
             Self::Fingerprint => "fingerprinting",
             Self::Store => "storing",
             Self::SideFiles => "side files",

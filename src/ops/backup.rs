@@ -125,6 +125,7 @@ async fn newest_source(ctx: &Ctx, database: &DatabaseName) -> Result<Option<Iden
 }
 
 async fn take(request: &BackupRequest, writer: &Arc<SnapshotWriter>, watch: &Watch) -> Result<State, OpsError> {
+    no_side_file_is_the_database(request).await?;
     let outlet = WriterOutlet::new(Arc::clone(writer));
     let dyn_outlet: Arc<dyn Outlet> = outlet.clone();
     // Side files first: they are small, and the view follows at once, so that the gap stays small.
@@ -153,6 +154,23 @@ async fn store_side_files(
         stored.push(side::store(path, plan, None, outlet, watch).await?);
     }
     Ok(stored)
+}
+
+/// What SQLite keeps beside a database's file.
+const KEPT_BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// Refuses the database's own files among the side files: a copy of one of them alone is worth nothing.
+async fn no_side_file_is_the_database(request: &BackupRequest) -> Result<(), OpsError> {
+    let Some(engine) = &request.engine else { return Ok(()) };
+    let Identity::Sqlite(database) = engine.identify().await? else { return Ok(()) };
+    for path in &request.side_files {
+        let Identity::Files(side) = side::identify(path, &request.host).await? else { continue };
+        let is_the_file = side.file_id.is_some() && side.file_id == database.file_id;
+        if is_the_file || KEPT_BESIDE.iter().any(|ending| side.path == format!("{}{ending}", database.path)) {
+            return Err(OpsError::SideFileIsDatabase { path: path.display().to_string() });
+        }
+    }
+    Ok(())
 }
 
 /// A plan a side file; two that a restore would give one name are refused.

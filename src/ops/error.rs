@@ -73,6 +73,21 @@ pub enum OpsError {
         /// Why it must stay.
         why: String,
     },
+    /// A side file is the database itself, or one of the files that SQLite keeps beside it.
+    #[error("side file {path} belongs to the database itself, which is stored as a whole")]
+    SideFileIsDatabase {
+        /// Its path.
+        path: String,
+    },
+    /// The database was restored, its side files were not all put in place.
+    #[error("the database was restored ({location}), but not all of its side files")]
+    SideFilesLeft {
+        /// Where the restored database is.
+        location: String,
+        /// What failed.
+        #[source]
+        source: EngineError,
+    },
     /// What was asked for makes no sense together.
     #[error("{0}")]
     Usage(String),
@@ -103,7 +118,12 @@ impl Hint for OpsError {
             }
             Self::OtherSource { id, .. } => Some(format!("--any-source takes it all the same, or name it: {id}")),
             Self::ReadBack { .. } => Some("check the repository's disk; earlier snapshots are as they were".into()),
-            Self::MustStay { .. } | Self::Usage(_) | Self::Bug(_) | Self::Interrupted(_) => None,
+            Self::SideFilesLeft { .. } => Some("restore again with --replace, or with --no-files".into()),
+            Self::MustStay { .. }
+            | Self::SideFileIsDatabase { .. }
+            | Self::Usage(_)
+            | Self::Bug(_)
+            | Self::Interrupted(_) => None,
         }
     }
 }

@@ -88,7 +88,11 @@ async fn under_pin(ctx: &Ctx, request: RestoreRequest, reader: &Arc<SnapshotRead
     };
     let mut restored = answer(id, loaded);
     for prepared in side_files {
-        let placed = prepared.put_in_place(&ctx.watch).await?;
+        let placed = prepared.put_in_place(&ctx.watch).await;
+        let placed = placed.map_err(|source| match restored.location.clone() {
+            Some(location) => OpsError::SideFilesLeft { location, source },
+            None => OpsError::Engine(source),
+        })?;
         restored.side_files.push(placed.path.display().to_string());
         restored.previous.extend(placed.previous.map(|path| path.display().to_string()));
     }

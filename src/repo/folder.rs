@@ -3,30 +3,11 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 
 use super::error::RepoError;
-
-/// Which leftovers nobody can be writing any more.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Stale {
-    /// All: the lease that they were written under is ours now.
-    All,
-    /// Those that were last written before this instant.
-    WrittenBefore(DateTime<Utc>),
-}
-
-impl Stale {
-    fn covers(self, metadata: &fs::Metadata) -> bool {
-        match self {
-            Self::All => true,
-            Self::WrittenBefore(instant) => {
-                metadata.modified().is_ok_and(|modified| DateTime::<Utc>::from(modified) < instant)
-            }
-        }
-    }
-}
 
 /// A folder that holds a repository. The folder itself may be a symbolic link; nothing below it may.
 #[derive(Debug, Clone)]
@@ -79,20 +60,20 @@ impl Folder {
     }
 
     /// Removes half-written files that object_store left (`name#1`) and, from the inside out, folders that are
-    /// empty, where they are `stale`. `key` itself goes too when it is empty. Best effort.
-    pub(super) fn tidy(&self, key: &str, stale: Stale) -> Result<(), RepoError> {
+    /// empty, of those that are `due`. `key` itself goes too when it is empty. Best effort.
+    pub(super) fn tidy(&self, key: &str, due: Leftovers) -> Result<(), RepoError> {
         self.check_tree(key)?;
         let mut folders = vec![self.path(key)];
         walk(&self.path(key), &mut |path, metadata| {
             if metadata.is_dir() {
                 folders.push(path.to_path_buf());
-            } else if is_staging(path) && stale.covers(metadata) {
+            } else if is_staging(path) && due.includes(metadata) {
                 let _ = fs::remove_file(path);
             }
             Ok(())
         })?;
         for folder in folders.iter().rev() {
-            if fs::symlink_metadata(folder).is_ok_and(|metadata| stale.covers(&metadata)) {
+            if fs::symlink_metadata(folder).is_ok_and(|metadata| due.includes(&metadata)) {
                 let _ = fs::remove_dir(folder);
             }
         }
@@ -153,4 +134,22 @@ fn is_staging(path: &Path) -> bool {
     let name = path.file_name().map(|name| name.to_string_lossy());
     let suffix = name.as_deref().and_then(|name| name.split_once('#')).map(|(_, suffix)| suffix.to_owned());
     suffix.is_some_and(|suffix| !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Which leftovers of killed writes go.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Leftovers {
+    /// All: nobody else writes there.
+    All,
+    /// Those last written before this instant: others may be writing there.
+    Before(DateTime<Utc>),
+}
+
+impl Leftovers {
+    fn includes(self, metadata: &fs::Metadata) -> bool {
+        match self {
+            Self::All => true,
+            Self::Before(instant) => metadata.modified().is_ok_and(|modified| modified < SystemTime::from(instant)),
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Deleting a snapshot that nobody reads.
 
 use super::error::RepoError;
-use super::folder::Stale;
+use super::folder::Leftovers;
 use super::hold::Claim;
 use super::lease::{Grant, Lease};
 use super::pin;
@@ -32,7 +32,7 @@ impl Repository {
         sweep::delete_all(self.store(), &layout::snapshot(id)).await?;
         sweep::delete_all(self.store(), &layout::pins_of(id)).await?;
         self.store().delete(&layout::tombstone(id)).await?;
-        self.store().tidy(&layout::snapshot(id), Stale::All).await
+        self.store().tidy(&layout::snapshot(id), Leftovers::All).await
     }
 
     /// Warns readers off. A mark that stands already is of a forget that died, since the lease is ours.

@@ -136,7 +136,7 @@ impl Reading {
 
     fn finish(&mut self, record: &FileRecord) -> Result<(), String> {
         if std::mem::take(&mut self.hasher).finish() != record.digest {
-            return Err("its SHA-256 is not the recorded one".to_owned());
+            return Err("its SHA-256 differs".to_owned());
         }
         if !self.rest.is_empty() {
             return Err("its last line is cut off".to_owned());

@@ -213,7 +213,7 @@ impl Line<'_> {
     /// A damaged frame is named already; else the whole file's digest speaks.
     fn finish(mut self) -> Vec<Finding> {
         if self.hasher.finish() != self.file.digest && self.findings.is_empty() {
-            let why = "its SHA-256 is not the recorded one";
+            let why = "its SHA-256 differs";
             self.findings.push(Finding::corrupt(self.file.name.as_str(), why));
         }
         self.findings

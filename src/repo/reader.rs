@@ -109,7 +109,7 @@ impl SnapshotReader {
         if blocking(move || digest(&again)).await == expected {
             return Ok(bytes);
         }
-        Err(RepoError::corrupt(key, "its SHA-256 is not the recorded one"))
+        Err(RepoError::corrupt(key, "its SHA-256 differs"))
     }
 
     fn record(&self, file: &FileName) -> Result<&FileRecord, RepoError> {

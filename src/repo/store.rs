@@ -15,7 +15,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode};
 
 use super::error::{RepoError, io_cause};
-use super::folder::{Folder, Stale};
+use super::folder::{Folder, Leftovers};
 use crate::blocking::blocking;
 
 /// How often a deed is tried before its error counts; with the waits below that is under a second.
@@ -100,10 +100,10 @@ impl Store {
     }
 
     /// Removes what object_store left of killed writes, and empty folders. Object stores have neither.
-    pub(super) async fn tidy(&self, key: &str, stale: Stale) -> Result<(), RepoError> {
+    pub(super) async fn tidy(&self, key: &str, due: Leftovers) -> Result<(), RepoError> {
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let key = key.to_owned();
-        blocking(move || folder.tidy(&key, stale)).await
+        blocking(move || folder.tidy(&key, due)).await
     }
 
     /// The object's bytes; `None` when there is none. Its size is looked at before a byte is read.

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 
 use super::error::RepoError;
-use super::folder::Stale;
+use super::folder::Leftovers;
 use super::hold::Claim;
 use super::lease::{Grant, Lease};
 use super::store::{Listed, Store};
@@ -74,15 +74,15 @@ impl Repository {
         let (_, dead) = pin::pins(store, &layout::pins(grant.database()), watch).await?;
         delete_keys(store, dead).await?;
         for id in folders(store, grant.database()).await? {
-            match store.tidy(&layout::snapshot(&id), Stale::All).await {
+            match store.tidy(&layout::snapshot(&id), Leftovers::All).await {
                 // One snapshot that somebody tampered with is no reason to take no others.
                 Err(error @ RepoError::Unsafe { .. }) => watch.warn(format!("{id} was left as it is: {error}")),
                 tidied => tidied?,
             }
         }
-        let stale = Stale::WrittenBefore(watch.clock.now() - LEFTOVER_AGE);
+        let old = Leftovers::Before(watch.clock.now() - LEFTOVER_AGE);
         for folder in [layout::locks, layout::evidence, layout::pins] {
-            store.tidy(&folder(grant.database()), stale).await?;
+            store.tidy(&folder(grant.database()), old).await?;
         }
         Ok(swept)
     }

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 use serde_json::Map;
 
 use super::error::RepoError;
-use super::folder::Stale;
+use super::folder::Leftovers;
 use super::frames::{self, FrameTable, is_framed};
 use super::lease::{Grant, Lease};
 use super::manifest::MANIFEST_BYTES;
@@ -276,7 +276,7 @@ impl SnapshotWriter {
                 return;
             }
         }
-        let _ = site.store.tidy(&layout::snapshot(&site.id), Stale::All).await;
+        let _ = site.store.tidy(&layout::snapshot(&site.id), Leftovers::All).await;
     }
 }
 

@@ -134,3 +134,21 @@ fn a_database_that_does_not_exist_yet_is_a_state_when_asked_for() {
     assert!(!sandbox.path("agents.db").exists(), "going back to that state means that there is none");
     assert!(ran.stdout.contains("agents.db.before_"), "{}", ran.stdout);
 }
+
+#[test]
+fn a_small_file_with_a_log_a_thousand_times_its_size() {
+    let sandbox = Sandbox::with_repository();
+    sandbox.sqlite("agents.db", "PRAGMA journal_mode = WAL; CREATE TABLE t(id INTEGER PRIMARY KEY, x)");
+    let script = ".dbconfig no_ckpt_on_close on
+         PRAGMA wal_autocheckpoint = 0;
+         INSERT INTO t SELECT value, randomblob(1000) FROM generate_series(1, 60000);
+         UPDATE t SET x = randomblob(1000);
+         DELETE FROM t WHERE id > 100";
+    sandbox.sqlite("agents.db", script);
+    let size = |name: &str| fs::metadata(sandbox.path(name)).unwrap().len();
+    assert!(size("agents.db") < 20_000 && size("agents.db-wal") > 120_000_000, "the state is in the log alone");
+    let snapshot = sandbox.back_up(["--db", "agents.db"]);
+    assert!(size("agents.db-wal") > 120_000_000, "the source is left as it was");
+    let by_hand = sandbox.restore_by_hand(&snapshot, "agents.db");
+    assert_eq!(sandbox.sqlite(by_hand, "SELECT count(*) FROM t"), "100\n");
+}

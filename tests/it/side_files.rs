@@ -77,6 +77,18 @@ fn two_of_one_name_are_refused() {
 }
 
 #[test]
+fn the_database_is_no_side_file_of_its_own() {
+    let sandbox = Sandbox::with_repository();
+    sandbox.database("agents.db", 5);
+    fs::hard_link(sandbox.path("agents.db"), sandbox.path("same.db")).unwrap();
+    for file in ["agents.db", "./agents.db", "agents.db-wal", "same.db"] {
+        let ran = sandbox.dbops(["backup", "--db", "agents.db", "--files", file]);
+        ran.fails(2, "belongs to the database itself");
+    }
+    assert!(sandbox.listed().is_empty());
+}
+
+#[test]
 fn one_that_does_not_exist_yet_is_recorded_as_absent() {
     let sandbox = Sandbox::with_repository();
     sandbox.database("agents.db", 5);

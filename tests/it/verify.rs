@@ -94,6 +94,24 @@ fn missing_and_foreign_files_are_noticed() {
 }
 
 #[test]
+fn damaged_evidence_costs_proofs_not_snapshots() {
+    let (sandbox, _) = with_snapshot();
+    let newest = sandbox.back_up(["--db", "agents.db"]);
+    let newest = newest.file_name().unwrap().to_str().unwrap();
+    fs::write(sandbox.path("backups/.dbops/evidence/agents/000001.json"), "{").unwrap();
+    let list = sandbox.dbops(["list"]).success();
+    assert!(list.stderr.contains("000001.json is lost"), "{}", list.stderr);
+    assert_eq!(list.stdout.matches("verified").count(), 1, "what was proven there is not: {}", list.stdout);
+    sandbox.dbops(["forget", "--keep-last", "1"]).success();
+    assert_eq!(sandbox.listed().len(), 2, "nothing is decided on a proof that was lost");
+    sandbox.dbops(["restore", "latest", "--into", "copy.db", "--no-files"]).success();
+    assert_eq!(sandbox.json(["show", "latest-verified"])["snapshot"]["id"], newest);
+    sandbox.dbops(["verify", "--all"]).success();
+    sandbox.dbops(["forget", "--keep-last", "1"]).success();
+    assert_eq!(sandbox.listed(), [newest]);
+}
+
+#[test]
 fn a_restore_of_damaged_bytes_changes_nothing() {
     let (sandbox, snapshot) = with_snapshot();
     let file = snapshot.join("agents.db.zst");

@@ -231,7 +231,7 @@ impl Prepared {
             return Err(side_file(&self.path(), "the manifest names no digest for it"));
         };
         if bytes != side.plain_bytes || hasher.finish() != expected {
-            let finding = Finding::corrupt(side.restore_as.as_str(), "its SHA-256 is not the recorded one");
+            let finding = Finding::corrupt(side.restore_as.as_str(), "its SHA-256 differs");
             return Err(EngineError::Unequal { subject: self.path().display().to_string(), findings: vec![finding] });
         }
         let mode = Mode::from_raw_mode(side.mode.unwrap_or(0o600) & 0o777);

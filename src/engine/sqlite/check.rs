@@ -19,14 +19,20 @@ pub(super) const DAMAGE_MAX: usize = 100;
 const CACHE_KIB: u32 = 16_384;
 
 /// Checks the file at `path` as thoroughly as `depth` says; damage is a result, not an error.
-pub(super) fn check(path: &Path, depth: CheckDepth, halt: &Halt, watch: &Watch) -> Result<SourceCheck, EngineError> {
+pub(super) fn check(
+    path: &Path,
+    depth: CheckDepth,
+    phase: Phase,
+    halt: &Halt,
+    watch: &Watch,
+) -> Result<SourceCheck, EngineError> {
     let mut found = SourceCheck { depth, ..SourceCheck::default() };
     let pragma = match depth {
         CheckDepth::Full => "integrity_check",
         CheckDepth::Quick => "quick_check",
         CheckDepth::None => return Ok(found),
     };
-    watch.began(Phase::CheckSource, None);
+    watch.began(phase, None);
     let mut connection = connect::still(path)?;
     let heeded = halt.clone();
     connect::heed(&mut connection, move || heeded.is_set()).map_err(|error| failure("check", path, error))?;
@@ -34,7 +40,7 @@ pub(super) fn check(path: &Path, depth: CheckDepth, halt: &Halt, watch: &Watch) 
     if found.damage.is_empty() {
         found.foreign_key_violations = violations(&connection, watch).map_err(|error| failure("check", path, error))?;
     }
-    watch.ended(Phase::CheckSource);
+    watch.ended(phase);
     Ok(found)
 }
 

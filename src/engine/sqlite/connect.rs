@@ -20,8 +20,13 @@ use crate::model::cancel::Cancel;
 /// milliseconds; a bulk load or VACUUM in rollback mode takes seconds. Beyond that somebody should look.
 pub(super) const READ_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Longest pause between two tries: short enough to slip in between the commits of a busy writer.
-const RETRY_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// Pause between two tries. SQLite's locks have no queue, and a writer at full speed lets go of its own for some
+/// microseconds only: who sleeps for milliseconds, as SQLite's own waiting does, was seen to starve for a minute.
+const RETRY_PAUSE: Duration = Duration::from_micros(100);
+
+/// Tries that SQLite itself makes before [`patiently`] looks whether to go on. Within them it keeps what it has got:
+/// who waits for an exclusive lock keeps new readers out meanwhile, and would let them in by beginning again.
+const INSIST_TRIES: i32 = 200;
 
 /// Virtual machine steps between two looks at the wish to stop: some milliseconds.
 const STEPS_PER_LOOK: i32 = 50_000;
@@ -61,9 +66,12 @@ pub(super) fn scrap(path: &Path) -> Result<Connection, EngineError> {
 }
 
 fn open(path: &Path, flags: OpenFlags) -> Result<Connection, EngineError> {
-    let connection = Connection::open_with_flags(path, flags).map_err(|error| failure("open", path, error))?;
-    // Waiting is ours: SQLite's own would not look whether the user wants to stop.
-    connection.busy_timeout(Duration::ZERO).map_err(|error| failure("open", path, error))?;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(|error| failure("open", path, error))?;
+    let insist = |tries| {
+        std::thread::sleep(RETRY_PAUSE);
+        tries < INSIST_TRIES
+    };
+    connection.busy_handler(Some(insist)).map_err(|error| failure("open", path, error))?;
     Ok(connection)
 }
 
@@ -96,13 +104,11 @@ pub(super) fn patiently<T>(
     mut deed: impl FnMut() -> rusqlite::Result<T>,
 ) -> Result<T, EngineError> {
     let begun = Instant::now();
-    let mut pause = Duration::from_millis(1);
     loop {
         cancel.check()?;
         match deed() {
             Err(error) if is_busy(&error) && begun.elapsed() < patience => {
-                std::thread::sleep(pause);
-                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                std::thread::sleep(RETRY_PAUSE);
             }
             other => return other.map_err(|error| failure("open", path, error)),
         }

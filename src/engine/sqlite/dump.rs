@@ -160,7 +160,7 @@ async fn side_by_side(
         rows::fingerprints(path, jobs, damaged, Phase::Fingerprint, halt, watch)
     });
     let checked = beside(aside, &halt, watch, move |path, halt, watch| {
-        let checked = check::check(path, depth, halt, watch)?;
+        let checked = check::check(path, depth, Phase::CheckSource, halt, watch)?;
         match damaged {
             // What else is under way can stop: nothing of it will be kept.
             IfDamaged::Refuse if checked.is_damaged() => {

@@ -73,9 +73,13 @@ pub(super) async fn into_new(
     inlet: Arc<dyn Inlet>,
     watch: &Watch,
 ) -> Result<Loaded, EngineError> {
-    require_fresh(path)?;
-    temp::require_room(temp::folder_of(path), state.contract.plain_bytes)?;
-    let draft = Arc::new(Draft::new(hidden(path, ".dbops-restore"))?);
+    let (target, bytes) = (path.to_owned(), state.contract.plain_bytes);
+    let draft = blocking(move || {
+        require_fresh(&target)?;
+        temp::require_room(temp::folder_of(&target), bytes)?;
+        Draft::new(hidden(&target, ".dbops-restore")).map(Arc::new)
+    })
+    .await?;
     let findings = build(&draft, path, state, plan, inlet, watch).await?;
     let target = path.to_owned();
     blocking(move || {
@@ -214,7 +218,8 @@ async fn examine(
         part.on_failure(found)
     });
     let (file, part, listener) = (Arc::clone(draft), halt, watch.clone());
-    let checked = blocking(move || part.on_failure(check::check(file.path(), depth, &part, &listener)));
+    let checked =
+        blocking(move || part.on_failure(check::check(file.path(), depth, Phase::CheckResult, &part, &listener)));
     match futures::join!(found, checked) {
         (Ok(found), Ok(checked)) => Ok((found, checked)),
         (found, checked) => {

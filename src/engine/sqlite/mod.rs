@@ -24,7 +24,6 @@ mod tests;
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,8 +33,9 @@ use super::{
     Confirmed, DumpPlan, Engine, EngineError, Fresh, IfDamaged, Inlet, LoadPlan, Loaded, Outlet, Replace, Target,
 };
 use crate::blocking::blocking;
+use crate::engine::place::file_identity;
 use crate::model::event::Phase;
-use crate::model::identity::{FileIdentity, Identity};
+use crate::model::identity::Identity;
 use crate::model::manifest::{Content, State, TableRecord};
 use crate::model::report::Finding;
 use crate::model::watch::Watch;
@@ -58,11 +58,15 @@ impl SqliteEngine {
 
     /// The path with symbolic links resolved, so that the hidden neighbours lie beside the real file.
     fn place(&self) -> Result<PathBuf, EngineError> {
-        canonical(&self.path).map_err(|error| EngineError::Unreachable {
+        canonical(&self.path).map_err(|error| self.unreachable(&error))
+    }
+
+    fn unreachable(&self, error: &io::Error) -> EngineError {
+        EngineError::Unreachable {
             subject: self.path.display().to_string(),
             why: error.to_string(),
             hint: Some("check the path; its folder must exist".to_owned()),
-        })
+        }
     }
 }
 
@@ -74,13 +78,6 @@ fn canonical(path: &Path) -> io::Result<PathBuf> {
         }
         other => other,
     }
-}
-
-/// `<file system id>:<inode>`; `None` while there is no file.
-fn file_id(path: &Path) -> Option<String> {
-    let inode = fs::metadata(path).ok()?.ino();
-    let system = rustix::fs::statvfs(path).ok()?.f_fsid;
-    Some(format!("{system:x}:{inode}"))
 }
 
 /// Name and version of the library that reads.
@@ -104,9 +101,8 @@ impl Engine for SqliteEngine {
     }
 
     async fn identify(&self) -> Result<Identity, EngineError> {
-        let path = self.place()?;
-        let file_id = file_id(&path);
-        Ok(Identity::Sqlite(FileIdentity { host: self.host.clone(), path: path.display().to_string(), file_id }))
+        let identity = file_identity(&self.place()?, &self.host);
+        identity.map(Identity::Sqlite).map_err(|error| self.unreachable(&error))
     }
 
     async fn dump(&self, plan: &DumpPlan, outlet: Arc<dyn Outlet>, watch: &Watch) -> Result<State, EngineError> {

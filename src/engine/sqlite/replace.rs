@@ -76,9 +76,14 @@ pub(super) async fn into_live(
         let previous = blocking(move || Live { path: &target, patience, watch: &watch }.move_aside()).await?;
         return Ok(load::loaded(path, state, Some(previous.display().to_string()), Vec::new()));
     }
-    let workspace = Workspace::new(&plan.temp_dir, watch)?;
-    temp::require_room(workspace.folder(), state.contract.plain_bytes)?;
-    let draft = Arc::new(Draft::new(workspace.file("built.db"))?);
+    let (temp_dir, bytes, listener) = (plan.temp_dir.clone(), state.contract.plain_bytes, watch.clone());
+    let (workspace, draft) = blocking(move || {
+        let workspace = Workspace::new(&temp_dir, &listener)?;
+        temp::require_room(workspace.folder(), bytes)?;
+        let draft = Draft::new(workspace.file("built.db"))?;
+        Ok::<_, EngineError>((workspace, Arc::new(draft)))
+    })
+    .await?;
     let findings = load::build(&draft, path, state, plan, inlet, watch).await?;
     let (target, watch) = (path.to_owned(), watch.clone());
     let previous = blocking(move || {
@@ -179,12 +184,22 @@ impl Live<'_> {
         Ok(previous)
     }
 
-    /// Takes the exclusive lock of a database in a rollback mode, and keeps it.
-    ///
-    /// Exclusive locking only once the lock is there: before, it would keep the shared lock of each failed try, for
-    /// which a writer that wants to commit waits while we wait for it.
+    /// Nobody else has the file open, and this process only once. What another starts may hold it for a moment,
+    /// between fork and exec.
+    fn is_alone(&self) -> rusqlite::Result<()> {
+        let ours = |opener: &who::Opener| opener.pid == std::process::id() && opener.descriptors == 1;
+        if who::openers(self.path).iter().all(ours) { Ok(()) } else { Err(busy_error()) }
+    }
+
+    /// Takes the exclusive lock of a database in a rollback mode, and keeps it after the transaction. The locking mode
+    /// changes only once the lock is there: with it, a failed try would keep its shared lock, and wait for a writer
+    /// that waits for that lock.
     fn lock(&self, live: &Connection) -> Result<(), EngineError> {
         self.wait_for(|| live.execute_batch("BEGIN EXCLUSIVE"))?;
+        // In WAL mode the same words give no lock on the file, and commits could fall in between.
+        if text(live, "PRAGMA journal_mode").map_err(|error| self.failed(error))? == "wal" {
+            return Err(connect::busy(self.path));
+        }
         let kept = live.execute_batch("PRAGMA locking_mode = EXCLUSIVE; ROLLBACK");
         kept.map_err(|error| self.failed(error))
     }
@@ -225,10 +240,7 @@ impl Live<'_> {
         let live = self.open()?;
         self.wait_for(|| text(&live, "PRAGMA journal_mode = DELETE"))?;
         self.lock(&live)?;
-        let ours = |opener: &who::Opener| opener.pid == std::process::id() && opener.descriptors == 1;
-        if !who::openers(self.path).iter().all(ours) {
-            return Err(connect::busy(self.path));
-        }
+        self.wait_for(|| self.is_alone())?;
         let mut place = self.previous_name(1);
         for number in 2..100 {
             match temp::rename_anew(self.path, &place) {
@@ -247,9 +259,12 @@ impl Live<'_> {
 /// The first step of a backup, with BUSY as the error that it is.
 fn step_once(backup: &Backup<'_, '_>) -> rusqlite::Result<StepResult> {
     match backup.step(1)? {
-        StepResult::Busy | StepResult::Locked => {
-            Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None))
-        }
+        StepResult::Busy | StepResult::Locked => Err(busy_error()),
         other => Ok(other),
     }
+}
+
+/// What SQLite says when somebody is in the way.
+fn busy_error() -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY), None)
 }

@@ -1,15 +1,14 @@
 //! Writers at full speed while a dump is taken: it holds one instant, and they are hardly held up.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rusqlite::TransactionBehavior;
-
 use super::stage::{Stage, open, sqlite3};
+use crate::engine::sqlite::connect::is_busy;
 
 /// Threads that move amounts between two tables, one transaction after the other; `log` counts the transactions.
 pub struct Writers {
@@ -61,24 +60,33 @@ impl Writers {
 }
 
 fn write_on(
-    path: &PathBuf,
+    path: &Path,
     number: u64,
     stop: &AtomicBool,
     acknowledged: &AtomicU64,
     first: &mpsc::Sender<()>,
 ) -> Duration {
-    let mut connection = open(path);
-    connection.execute_batch("PRAGMA synchronous = OFF").unwrap();
-    let (mut longest, mut turn) = (Duration::ZERO, 0);
+    let connection = open(path);
+    // SQLite's locks have no queue: the eager are served, the patient starve.
+    connection.busy_timeout(Duration::from_millis(5)).unwrap();
+    let insist = |sql| loop {
+        match connection.execute_batch(sql) {
+            Err(error) if is_busy(&error) => {}
+            other => break other.unwrap(),
+        }
+    };
+    // Reads the schema, so it can meet a lock too.
+    insist("PRAGMA synchronous = OFF");
+    let (mut longest, mut turn) = (Duration::ZERO, 0_i64);
     while !stop.load(Ordering::SeqCst) {
         turn += 1;
         let begun = Instant::now();
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).unwrap();
+        insist("BEGIN IMMEDIATE");
         let id = turn * 7919 % 1000 + 1;
-        transaction.execute("UPDATE l SET n = n + ?1 WHERE id = ?2", [turn, id]).unwrap();
-        transaction.execute("UPDATE r SET n = n - ?1 WHERE id = ?2", [turn, 1001 - id]).unwrap();
-        transaction.execute("INSERT INTO log (w) VALUES (?1)", [number.cast_signed()]).unwrap();
-        transaction.commit().unwrap();
+        connection.execute("UPDATE l SET n = n + ?1 WHERE id = ?2", [turn, id]).unwrap();
+        connection.execute("UPDATE r SET n = n - ?1 WHERE id = ?2", [turn, 1001 - id]).unwrap();
+        connection.execute("INSERT INTO log (w) VALUES (?1)", [number.cast_signed()]).unwrap();
+        insist("COMMIT");
         longest = longest.max(begun.elapsed());
         acknowledged.fetch_add(1, Ordering::SeqCst);
         if turn == 1 {

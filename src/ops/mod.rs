@@ -39,3 +39,6 @@ pub struct Ctx {
 
 /// The version that manifests and evidence record.
 const DBOPS_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+#[cfg(test)]
+mod tests;

@@ -186,3 +186,27 @@ const fn is_sensible(frame: &Frame) -> bool {
     let stored_most = frame.plain_bytes.saturating_add(frame.plain_bytes / 64).saturating_add(1 << 10);
     frame.plain_bytes <= FRAME_BYTES_MAX && frame.stored_bytes <= stored_most
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(stored_bytes: u64, plain_bytes: u64, expected: bool) {
+        let digest = crate::codec::digest(b"");
+        let frame = Frame { offset: 0, stored_bytes, plain_bytes, rows: 0, digest };
+        let (name, role) = ("a.zst".parse().unwrap(), FileRole::Data);
+        let file = FileRecord { name, role, stored_bytes, plain_bytes, digest, frames: 1 };
+        assert_eq!(fills(&[frame], &file), expected, "{stored_bytes} stored, {plain_bytes} plain");
+    }
+
+    #[test]
+    fn a_frame_claims_no_more_than_one_can_have() {
+        check(13, 0, true);
+        check(4_195_000, 4 << 20, true);
+        check(1 << 20, 1 << 33, true);
+        check(0, 0, false);
+        check(1 << 40, 4 << 20, false);
+        check(1 << 20, 1 << 40, false);
+        check(u64::MAX, u64::MAX, false);
+    }
+}

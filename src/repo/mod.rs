@@ -3,7 +3,7 @@
 //!
 //! Invariant: a snapshot exists if and only if its SHA256SUMS does (and is no tombstone); that file is written
 //! last, create-if-absent, after everything it names was read back.
-//! Absent: SQL, what is in the files, the system clock (but for the age of files in a folder).
+//! Absent: SQL, what is in the files, the system clock.
 
 mod check;
 mod error;

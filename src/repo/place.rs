@@ -106,6 +106,13 @@ impl Repository {
     pub(super) fn store(&self) -> &Store {
         &self.0.store
     }
+
+    /// The same repository through another store.
+    #[cfg(test)]
+    pub(super) fn through(&self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        let Opened { store, label, id } = &*self.0;
+        Self(Arc::new(Opened { store: store.through(wrap), label: label.clone(), id: id.clone() }))
+    }
 }
 
 /// What to do about a folder that is not there.

@@ -68,6 +68,11 @@ impl Store {
         Self { objects, prefix: prefix.trim_matches('/').to_owned(), folder }
     }
 
+    #[cfg(test)]
+    pub(super) fn through(&self, wrap: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {
+        Self { objects: wrap(Arc::clone(&self.objects)), ..self.clone() }
+    }
+
     pub(super) const fn folder(&self) -> Option<&Folder> {
         self.folder.as_ref()
     }

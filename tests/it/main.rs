@@ -15,4 +15,5 @@ mod manners;
 mod refusals;
 mod restore;
 mod side_files;
+mod two_runs;
 mod verify;

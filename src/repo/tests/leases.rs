@@ -52,6 +52,33 @@ async fn an_expired_lease_is_overtaken() {
     assert!(is_locked(&take(&repo, &holder(&watch), &watch).await));
 }
 
+/// A clock that went wrong by a year and came right must not lock a database for that year.
+#[tokio::test]
+async fn an_expiry_that_no_right_clock_wrote_is_bounded_by_the_store() {
+    let (_, repo, watch, clock) = memory().await;
+    let (wrong_watch, wrong_clock) = super::watch();
+    wrong_clock.forward(TimeDelta::days(365));
+    let far = Holder { host: "elsewhere".into(), ..holder(&watch) };
+    let killed = take(&repo, &far, &wrong_watch).await.unwrap();
+    assert!(is_locked(&take(&repo, &holder(&watch), &watch).await), "it may live: it was just written");
+    drop(killed);
+    clock.forward(TimeDelta::seconds(62));
+    take(&repo, &holder(&watch), &watch).await.unwrap();
+}
+
+#[tokio::test]
+async fn and_so_is_a_pin() {
+    let (_, repo, watch, clock) = memory().await;
+    let id = backup(&repo, &watch).await.unwrap().id;
+    let (wrong_watch, wrong_clock) = super::watch();
+    wrong_clock.forward(TimeDelta::days(365));
+    let far = Holder { host: "elsewhere".into(), ..holder(&watch) };
+    drop(repo.reader(&id, &far, &wrong_watch).await.unwrap());
+    clock.forward(TimeDelta::seconds(62));
+    let lease = take(&repo, &holder(&watch), &watch).await.unwrap();
+    repo.forget(&lease, &id, &watch).await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_is_renewed_in_the_background() {
     let (_, repo, watch, clock) = memory().await;

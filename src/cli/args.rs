@@ -16,11 +16,47 @@ Examples:
 
 Exit codes: 0 done, 2 usage, 9 configuration, 10 no repository or snapshot,
 11 busy, 20 corrupt, 22 a check failed, 24 refused, 30 database unreachable,
-31 database refused, 40 storage failed, 130 interrupted; all of them: man page";
+31 database refused, 40 storage failed, 130 interrupted; `dbops man` tells more";
+
+/// What the manual page and `--help` say after the options.
+const MANUAL: &str = "\
+Examples:
+  dbops init --repository /var/backups/dbops
+  dbops backup --db ./agents.db --files workflows.json
+  dbops verify latest
+  dbops restore latest --into /tmp/agents-copy.db
+  dbops restore before:v0.2.0 --into ./agents.db --replace
+  dbops forget --keep-daily 14 --keep-monthly 6 --dry-run
+
+Exit codes, never renumbered; an unknown one is a failure:
+    0  done, warnings too
+    1  a bug
+    2  usage
+    3  done with warnings, under --strict
+    9  configuration invalid
+   10  no repository, no such snapshot
+   11  locked or busy: another run, another writer
+   20  stored bytes corrupt
+   22  a check failed
+   24  refused: target not empty, protected, another source
+   30  database unreachable
+   31  database refused: rights, not a database
+   40  storage failed: disk full
+  130  interrupted
+When several apply: 20, then 22, then 3.
+
+Environment:
+  DATABASE_URL    the database, where none is named or configured
+  SQLITE_TMPDIR, TMPDIR
+                  where copies are put aside, else /var/tmp
+
+Files:
+  dbops.toml      configuration, read from the current folder
+  backups         the repository, where none is named or configured";
 
 /// Backups that are proven, restores that are rehearsed.
 #[derive(Debug, Parser)]
-#[command(name = "dbops", version, about, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "dbops", version, about, after_help = EXAMPLES, after_long_help = MANUAL, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub global: Global,

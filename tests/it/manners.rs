@@ -148,7 +148,9 @@ fn help_and_version_are_for_stdout() {
     let sandbox = Sandbox::new();
     for (arguments, text) in [
         (&["--version"][..], "dbops 0."),
-        (&["--help"], "Exit codes"),
+        (&["--help"], "24  refused"),
+        (&["-h"], "Exit codes"),
+        (&["man"], "DATABASE_URL"),
         (&["backup", "--help"], "Examples"),
         (&["restore", "--help"], "Examples"),
         (&["man"], ".TH dbops"),

@@ -106,6 +106,15 @@ impl Records {
         }
     }
 
+    /// Whether they say that the snapshot was committed, and nothing of its having been forgotten.
+    #[must_use]
+    pub fn was_committed(&self, id: &SnapshotId) -> bool {
+        let about = |operation: Operation| {
+            self.intact.iter().any(|Evidence { deed, .. }| deed.operation == operation && deed.snapshot == *id)
+        };
+        about(Operation::Backup) && !about(Operation::Forget)
+    }
+
     /// The lost record that may have said something else about that snapshot than the ones before it; `None` once
     /// a later one speaks of its stored bytes.
     #[must_use]

@@ -17,7 +17,7 @@ use crate::model::names::DatabaseName;
 use crate::model::outcome::{BackedUp, Snapshot};
 use crate::model::report::Finding;
 use crate::model::watch::Watch;
-use crate::repo::{Committed, Draft, Lease, SnapshotWriter};
+use crate::repo::{Committed, Draft, Lease, SnapshotWriter, Sweep};
 
 /// What to take a snapshot of, and how.
 pub struct BackupRequest {
@@ -73,7 +73,7 @@ async fn under_lease(
     lease: &Lease,
     watch: &Watch,
 ) -> Result<(Committed, Vec<Finding>), OpsError> {
-    for orphan in ctx.repo.sweep(lease, watch).await? {
+    for orphan in ctx.repo.sweep(lease, Sweep::Unfinished, watch).await? {
         watch.note(format!("removed what an unfinished run had left: {}", orphan.folder));
     }
     known_source(ctx, request, watch).await?;

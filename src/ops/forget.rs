@@ -14,7 +14,7 @@ use crate::model::evidence::{LostRecord, Operation, Proof};
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Decided, Forgotten};
 use crate::model::retention::{Candidate, Fate, Policy, plan};
-use crate::repo::{Lease, RepoError};
+use crate::repo::{Lease, RepoError, Sweep};
 
 /// What to forget of one database.
 pub struct ForgetRequest {
@@ -59,7 +59,7 @@ async fn under_lease(ctx: &Ctx, request: &ForgetRequest, lease: &Lease) -> Resul
         plan.carry_out(ctx, request, lease, place).await?;
     }
     let orphans = match request.what {
-        ForgetWhat::Orphans => ctx.repo.sweep(lease, &ctx.watch).await?,
+        ForgetWhat::Orphans => ctx.repo.sweep(lease, Sweep::All, &ctx.watch).await?,
         ForgetWhat::ByPolicy(_) | ForgetWhat::Named(_) => Vec::new(),
     };
     ctx.watch.ended(Phase::Forget);

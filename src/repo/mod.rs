@@ -37,5 +37,5 @@ pub use holder::Holder;
 pub use lease::Lease;
 pub use place::{Place, Repository};
 pub use reader::SnapshotReader;
-pub use sweep::Orphan;
+pub use sweep::{Orphan, Sweep};
 pub use writer::{Committed, Draft, FileWriter, SnapshotWriter};

@@ -1,5 +1,7 @@
 //! What killed runs left, found and removed.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt;
 
@@ -17,6 +19,16 @@ use crate::model::watch::Watch;
 const TOMBSTONE_AGE: TimeDelta = TimeDelta::hours(24);
 /// Age of leftovers beside records that others may be writing at this moment.
 const LEFTOVER_AGE: TimeDelta = TimeDelta::hours(1);
+
+/// How much a sweep removes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sweep {
+    /// What never was a snapshot, or was being forgotten. What the evidence calls committed stays: somebody lost
+    /// its commit point, and may find it again.
+    Unfinished,
+    /// That too.
+    All,
+}
 
 /// A folder with a snapshot's name that is none: never finished, or half forgotten.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +74,22 @@ impl Repository {
     }
 
     /// Removes the orphans of the leased database, and what else killed runs left of it.
-    pub async fn sweep(&self, lease: &Lease, watch: &Watch) -> Result<Vec<Orphan>, RepoError> {
+    pub async fn sweep(&self, lease: &Lease, sweep: Sweep, watch: &Watch) -> Result<Vec<Orphan>, RepoError> {
         let (grant, store) = (lease.grant(), self.store());
         grant.confirm().await?;
         let mut swept = Vec::new();
-        for (id, commit) in survey(store, grant.database()).await? {
+        let surveyed = survey(store, grant.database()).await?;
+        let bereft = match sweep {
+            Sweep::Unfinished => self.bereft(grant.database(), &surveyed).await?,
+            Sweep::All => BTreeSet::new(),
+        };
+        for (id, commit) in surveyed {
             watch.cancel.check()?;
+            if bereft.contains(&id) {
+                watch
+                    .warn(format!("{id} lost its SHA256SUMS; what is left of it stays until `dbops forget --orphans`"));
+                continue;
+            }
             swept.extend(sweep_one(store, grant, &id, &commit, watch).await?);
         }
         sweep_marks(store, grant.database()).await?;
@@ -85,6 +107,25 @@ impl Repository {
             store.tidy(&folder(grant.database()), old).await?;
         }
         Ok(swept)
+    }
+
+    /// Folders without a commit point that had one: they were committed, and nobody began to forget them.
+    async fn bereft(
+        &self,
+        database: &DatabaseName,
+        surveyed: &[(SnapshotId, CommitPoint)],
+    ) -> Result<BTreeSet<SnapshotId>, RepoError> {
+        let absent = surveyed.iter().filter(|(_, commit)| *commit == CommitPoint::Absent);
+        let mut bereft: BTreeSet<SnapshotId> = absent.map(|(id, _)| id.clone()).collect();
+        if bereft.is_empty() {
+            return Ok(bereft);
+        }
+        let records = self.evidence(database).await?;
+        bereft.retain(|id| records.was_committed(id));
+        for mark in self.store().list(layout::TOMBSTONES).await? {
+            bereft.retain(|id| mark.key != layout::tombstone(id));
+        }
+        Ok(bereft)
     }
 }
 

@@ -229,8 +229,46 @@ async fn a_forget_under_way_keeps_readers_out_until_it_dies() {
     let reader = repo.reader(&id, &holder(&watch), &watch).await.unwrap();
     reader.release().await.unwrap();
     let lease = repo.lease(&database(), "backup", &holder(&watch), &watch).await.unwrap();
-    repo.sweep(&lease, &watch).await.unwrap();
+    repo.sweep(&lease, Sweep::Unfinished, &watch).await.unwrap();
     assert_eq!(repo.store().list(layout::TOMBSTONES).await.unwrap().len(), 0);
+}
+
+/// Whoever lost a commit point by accident must not lose the data to the next run.
+#[tokio::test]
+async fn what_was_committed_is_swept_only_on_demand() {
+    on_every_place(|repo, watch, _| async move {
+        let id = backup(&repo, &watch).await.unwrap().id;
+        let key = layout::in_snapshot(&id, layout::SUMS);
+        let sums = repo.store().read(&key, 1 << 20).await.unwrap().unwrap();
+        repo.store().delete(&key).await.unwrap();
+        let next = backup(&repo, &watch).await.unwrap().id;
+        assert_eq!(repo.snapshots(&database()).await.unwrap(), std::slice::from_ref(&next));
+        assert_eq!(repo.orphans(&database()).await.unwrap().len(), 1);
+        repo.store().put(&key, vec![sums]).await.unwrap();
+        assert_eq!(assert_all_verify(&repo, &watch, "found again").await, [id.clone(), next.clone()]);
+        repo.store().delete(&key).await.unwrap();
+        let lease = repo.lease(&database(), "forget", &holder(&watch), &watch).await.unwrap();
+        assert_eq!(repo.sweep(&lease, Sweep::All, &watch).await.unwrap().len(), 1);
+        assert_eq!(repo.orphans(&database()).await.unwrap(), []);
+        assert_eq!(repo.snapshots(&database()).await.unwrap(), [next]);
+    })
+    .await;
+}
+
+/// What a killed forget left is no loss: the next run takes it away.
+#[tokio::test]
+async fn what_was_half_forgotten_is_swept() {
+    on_every_place(|repo, watch, _| async move {
+        let id = backup(&repo, &watch).await.unwrap().id;
+        let lease = repo.lease(&database(), "forget", &holder(&watch), &watch).await.unwrap();
+        let claim = lease.grant().claim();
+        repo.store().put(&layout::tombstone(&id), vec![claim.bytes().unwrap()]).await.unwrap();
+        repo.store().delete(&layout::in_snapshot(&id, layout::SUMS)).await.unwrap();
+        lease.release().await.unwrap();
+        backup(&repo, &watch).await.unwrap();
+        assert_eq!(repo.orphans(&database()).await.unwrap(), []);
+    })
+    .await;
 }
 
 #[tokio::test]

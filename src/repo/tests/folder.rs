@@ -66,7 +66,7 @@ async fn links_are_refused_and_not_followed() {
         assert!(unsafe_path(repo.reader(id, &holder(watch), watch).await.err()), "reader {name}");
         let lease = repo.lease(&database(), "forget", &holder(watch), watch).await.unwrap();
         assert!(unsafe_path(repo.forget(&lease, id, watch).await.err()), "forget {name}");
-        assert_eq!(repo.sweep(&lease, watch).await.unwrap(), [], "sweep {name}");
+        assert_eq!(repo.sweep(&lease, Sweep::Unfinished, watch).await.unwrap(), [], "sweep {name}");
         assert_eq!(repo.snapshots(&database()).await.unwrap(), std::slice::from_ref(id), "{name}");
         lease.release().await.unwrap();
         let outside = disk.root.parent().unwrap().join("outside");

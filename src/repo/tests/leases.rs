@@ -138,13 +138,13 @@ async fn a_tombstone_beats_a_paused_writer() {
     write_files(&writer).await.unwrap();
     let id = writer.id().clone();
     let lease = take(&repo, &holder(&watch), &watch).await.unwrap();
-    let swept = repo.sweep(&lease, &watch).await.unwrap();
+    let swept = repo.sweep(&lease, Sweep::Unfinished, &watch).await.unwrap();
     assert_eq!(swept.len(), 1);
     assert_eq!((swept[0].folder.as_str(), swept[0].objects), (layout::snapshot(&id).as_str(), 3));
     let lost = writer.commit(draft(&watch), &watch).await;
     assert!(matches!(lost, Err(RepoError::LostLease { .. } | RepoError::Corrupt { .. })), "{lost:?}");
     assert_eq!(repo.snapshots(&database()).await.unwrap(), []);
-    repo.sweep(&lease, &watch).await.unwrap();
+    repo.sweep(&lease, Sweep::Unfinished, &watch).await.unwrap();
     assert_eq!(repo.orphans(&database()).await.unwrap(), []);
     let key = layout::in_snapshot(&id, layout::SUMS);
     assert!(repo.store().size(&key).await.unwrap().is_some(), "a young tombstone stays");
@@ -153,7 +153,7 @@ async fn a_tombstone_beats_a_paused_writer() {
     lease.release().await.unwrap();
     clock.forward(TimeDelta::hours(25));
     let lease = take(&repo, &holder(&watch), &watch).await.unwrap();
-    repo.sweep(&lease, &watch).await.unwrap();
+    repo.sweep(&lease, Sweep::Unfinished, &watch).await.unwrap();
     assert_eq!(repo.store().size(&key).await.unwrap(), None, "an old one goes");
 }
 

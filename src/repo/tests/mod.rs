@@ -163,7 +163,7 @@ impl From<RepoError> for Failed {
 /// A backup as `ops` does it: lease, sweep, write, read back, commit, record, release.
 pub(super) async fn backup(repo: &Repository, watch: &Watch) -> Result<Committed, Failed> {
     let lease = repo.lease(&database(), "backup", &holder(watch), watch).await?;
-    repo.sweep(&lease, watch).await?;
+    repo.sweep(&lease, Sweep::Unfinished, watch).await?;
     let writer = repo.begin(&lease, Compression::Zstd(3), watch).await?;
     write_files(&writer).await?;
     let findings = writer.read_back(watch, 2).await?;
@@ -208,7 +208,7 @@ fn futures_may_move_between_threads() {
     fn is_send<T: Send>(_: T) {}
     let _ = |repo: Repository, lease: Lease, watch: Watch, id: SnapshotId, holder: Holder| {
         is_send(backup(&repo, &watch));
-        is_send(repo.sweep(&lease, &watch));
+        is_send(repo.sweep(&lease, Sweep::Unfinished, &watch));
         is_send(repo.forget(&lease, &id, &watch));
         is_send(repo.reader(&id, &holder, &watch));
         is_send(repo.check(&id, 1, Depth::Full, &watch));

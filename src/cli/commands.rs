@@ -153,7 +153,7 @@ async fn restore(wire: &Wire, ui: Ui, arguments: RestoreArgs) -> Result<Outcome,
     let side_files_into = side_folder(&arguments, target.as_ref().and_then(Database::folder));
     let what = engine.as_ref().map_or_else(|| "side files".to_owned(), |engine| engine.label());
     let existing = if arguments.replace {
-        Existing::Replace(confirm(&format!("replacing {what} by {id}"), wire.yes())?)
+        Existing::Replace(confirm(&format!("replacing {what} by {id}"), wire.yes(), wire.cancel()).await?)
     } else {
         ui.subject(&format!("restoring {id} into {what}"));
         Existing::Refuse
@@ -183,7 +183,7 @@ async fn forget(wire: &Wire, ui: Ui, arguments: ForgetArgs) -> Result<Outcome, C
     for (database, what) in requests {
         if let (ForgetWhat::Named(ids), false) = (&what, arguments.dry_run) {
             let names = ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ");
-            confirm(&format!("forgetting {names} in {}", ctx.repo.label()), wire.yes())?;
+            confirm(&format!("forgetting {names} in {}", ctx.repo.label()), wire.yes(), wire.cancel()).await?;
         } else {
             ui.subject(&format!("retention of {database} in {}", ctx.repo.label()));
         }

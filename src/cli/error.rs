@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use crate::config::ConfigError;
+use crate::model::cancel::Interrupted;
 use crate::ops::{Hint, OpsError};
 
 /// Why a command failed.
@@ -26,6 +27,10 @@ pub(super) enum CliError {
     Arguments(String),
     #[error("{what} needs a yes, and there is no terminal to ask on")]
     NotConfirmed { what: String },
+    #[error("{what}: not confirmed, nothing was changed")]
+    Declined { what: String },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     #[error("{name} is protected in the configuration: restore does not replace it")]
     Protected { name: String },
     #[error("{0} is not supported by this version")]
@@ -56,7 +61,9 @@ impl CliError {
             Self::Protected { .. } => Some("restore into another path, check it, and swap by hand".into()),
             Self::Usage(_) => Some("`dbops help` shows what there is".into()),
             Self::DemoFailed { .. } => Some("that is a bug: please report it".into()),
-            Self::Config(_)
+            Self::Declined { .. }
+            | Self::Interrupted(_)
+            | Self::Config(_)
             | Self::InConfig { .. }
             | Self::Arguments(_)
             | Self::Unsupported(_)

@@ -43,8 +43,12 @@ impl Ui {
             return self.log_findings(outcome);
         }
         // A verification's findings stand in its answer already.
-        let told = !self.json && !self.quiet && !matches!(outcome, Outcome::Verify(_));
-        if told || (self.quiet && !self.json && failed(outcome)) {
+        if self.json {
+            return;
+        }
+        if self.quiet && failed(outcome) {
+            lines(&mut io::stderr().lock(), &at_most(LINES_SHOWN, report::failure(outcome)));
+        } else if !self.quiet && !matches!(outcome, Outcome::Verify(_)) {
             lines(&mut io::stderr().lock(), &report::findings(&outcome.findings()));
         }
     }
@@ -95,7 +99,7 @@ impl Ui {
             );
         }
         let mut text = match error {
-            CliError::Arguments(whole) => vec![whole.trim_end().to_owned()],
+            CliError::Arguments(whole) => whole.trim_end().lines().map(str::to_owned).collect(),
             other => vec![format!("error: {other}")],
         };
         let more = causes.len().saturating_sub(CAUSES_SHOWN);
@@ -109,13 +113,25 @@ impl Ui {
 /// Causes and findings that an error shows: with message and hint under fifteen lines, as cron mails want it.
 const CAUSES_SHOWN: usize = 11;
 
+/// Lines of a failure under `--quiet`: what cron mails and somebody reads at night.
+const LINES_SHOWN: usize = 15;
+
+fn at_most(limit: usize, mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(limit - 1);
+    if lines.len() > limit {
+        lines.truncate(limit - 1);
+        lines.push(format!("… and {more} more lines"));
+    }
+    lines
+}
+
 fn failed(outcome: &Outcome) -> bool {
     exit::of_outcome(outcome, false) != exit::Exit::Done
 }
 
 fn lines(stream: &mut impl Write, lines: &[String]) {
     for line in lines {
-        if writeln!(stream, "{line}").is_err() {
+        if writeln!(stream, "{}", report::one_line(line)).is_err() {
             return;
         }
     }

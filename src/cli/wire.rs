@@ -83,6 +83,10 @@ impl Wire {
         &self.host
     }
 
+    pub(super) const fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
     pub(super) const fn yes(&self) -> bool {
         self.global.yes
     }

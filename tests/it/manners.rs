@@ -60,6 +60,17 @@ fn cron_hears_nothing_but_failures() {
     let ran = sandbox.dbops(["--quiet", "verify", "--all"]);
     assert_eq!(ran.code, 20);
     assert!(ran.stderr.contains("agents.db.zst") && ran.stderr.lines().count() <= 15, "{}", ran.stderr);
+    let manifest = stored.iter().find(|path| path.ends_with("manifest.json")).unwrap();
+    fs::write(manifest, "{").unwrap();
+    let ran = sandbox.dbops(["--quiet", "list"]);
+    assert!(ran.code == 20 && ran.stderr.contains("UNREADABLE"), "{}{}", ran.code, ran.stderr);
+}
+
+#[test]
+fn names_of_others_cannot_command_the_terminal() {
+    let sandbox = Sandbox::with_repository();
+    let ran = sandbox.dbops(["backup", "--db", "evil\u{1b}[2J\nerror: fake.db"]).fails(30, "\\u{1b}[2J\\nerror");
+    assert!(!ran.stderr.contains('\u{1b}'), "{:?}", ran.stderr);
 }
 
 #[test]

@@ -81,3 +81,43 @@ fn url_forms_of_sqlite_are_understood() {
     sandbox.dbops(["restore", "latest", "--into", "sqlite:///copy.db"]).success();
     assert!(sandbox.path("copy.db").exists());
 }
+
+/// Runs a replace on a terminal on which `typed` is typed.
+fn asked(sandbox: &Sandbox, typed: &str) -> i32 {
+    let program = env!("CARGO_BIN_EXE_dbops");
+    let restore = format!("{program} restore latest --into agents.db --replace");
+    let mut terminal = std::process::Command::new("script");
+    terminal.args(["-qec", &restore, "/dev/null"]).current_dir(sandbox.root()).env("TERM", "xterm");
+    let mut terminal =
+        terminal.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut shown = terminal.stdout.take().unwrap();
+    let mut text = String::new();
+    while !text.contains("[y/N]") {
+        let mut next = [0; 200];
+        let read = std::io::Read::read(&mut shown, &mut next).unwrap();
+        assert!(read > 0, "it ended without asking: {text}");
+        text.push_str(&String::from_utf8_lossy(&next[..read]));
+    }
+    assert!(text.contains("replacing SQLite database"), "what is lost is named: {text}");
+    let mut keyboard = terminal.stdin.take().unwrap();
+    std::io::Write::write_all(&mut keyboard, typed.as_bytes()).unwrap();
+    let drained = std::thread::spawn(move || std::io::copy(&mut shown, &mut std::io::sink()));
+    let code = terminal.wait().unwrap().code().unwrap();
+    drained.join().unwrap().unwrap();
+    code
+}
+
+#[test]
+fn on_a_terminal_it_asks_and_only_yes_is_yes() {
+    let sandbox = Sandbox::with_repository();
+    sandbox.database("agents.db", 10);
+    sandbox.back_up(["--db", "agents.db"]);
+    sandbox.sqlite("agents.db", "DELETE FROM runs");
+    // No, anything else, nothing, and Ctrl-C.
+    for (typed, code) in [("n\n", 24), ("maybe\n", 24), ("\n", 24), ("\u{3}", 130)] {
+        assert_eq!(asked(&sandbox, typed), code, "{typed:?}");
+        assert_eq!(sandbox.sqlite("agents.db", "SELECT count(*) FROM runs"), "0\n", "{typed:?}");
+    }
+    assert_eq!(asked(&sandbox, "y\n"), 0);
+    assert_eq!(sandbox.sqlite("agents.db", "SELECT count(*) FROM runs"), "10\n");
+}

@@ -30,6 +30,7 @@ pub async fn verify(ctx: &Ctx, ids: &[SnapshotId], depth: VerifyDepth, jobs: usi
         };
         if databases.insert(id.database()) {
             verified.findings.extend(lost_records(ctx, id.database()).await?);
+            verified.findings.extend(lost_commits(ctx, id.database()).await?);
         }
         snapshots.push(verified);
     }
@@ -45,6 +46,15 @@ async fn lost_records(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<Finding>
         Finding::warning(ctx.repo.evidence_path(database, number), message)
     };
     Ok(lost.into_iter().map(told).collect())
+}
+
+/// Warnings about snapshots that nobody can list or name any more.
+async fn lost_commits(ctx: &Ctx, database: &DatabaseName) -> Result<Vec<Finding>, OpsError> {
+    let told = |id: SnapshotId| {
+        let message = "was committed, but its SHA256SUMS is missing: put it back, or `dbops forget --orphans`";
+        Finding::warning(ctx.repo.path_of(&id), message)
+    };
+    Ok(ctx.repo.lost_commits(database).await?.into_iter().map(told).collect())
 }
 
 async fn verify_one(ctx: &Ctx, id: &SnapshotId, depth: VerifyDepth, jobs: usize) -> Result<VerifiedSnapshot, OpsError> {

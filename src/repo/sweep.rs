@@ -109,6 +109,12 @@ impl Repository {
         Ok(swept)
     }
 
+    /// Snapshots that lost their commit point: they were committed, nobody forgot them, and they are not listed.
+    pub async fn lost_commits(&self, database: &DatabaseName) -> Result<Vec<SnapshotId>, RepoError> {
+        let surveyed = survey(self.store(), database).await?;
+        Ok(self.bereft(database, &surveyed).await?.into_iter().collect())
+    }
+
     /// Folders without a commit point that had one: they were committed, and nobody began to forget them.
     async fn bereft(
         &self,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::event::Phase;
 use crate::model::report::Severity;
 
 async fn last_record(desk: &Desk) -> (Operation, bool) {
@@ -59,4 +60,36 @@ async fn a_list_tells_of_lost_records_as_long_as_something_is_in_doubt() {
     desk.verify(&[id], VerifyDepth::Full).await;
     assert!(list(&desk.ctx, None).await.unwrap().snapshots[0].proof.is_verified());
     assert_eq!(desk.warnings().len(), 2, "{:?}", desk.warnings());
+}
+
+#[tokio::test]
+async fn a_snapshot_that_lost_its_commit_point_is_told_of() {
+    let desk = Desk::new().await;
+    let [lost, id] = desk.exams().await;
+    desk.store.delete(&Path::from(format!("exam/{lost}/SHA256SUMS"))).await.unwrap();
+    let verified = desk.verify(&[id], VerifyDepth::Full).await;
+    assert!(verified.passed);
+    let finding = &verified.snapshots[0].findings[0];
+    assert!(finding.subject.contains(&lost.to_string()) && finding.severity == Severity::Warning, "{finding:?}");
+}
+
+/// Otherwise the verification would find it damaged, and say so for ever.
+#[tokio::test]
+async fn what_is_being_verified_is_not_forgotten() {
+    let desk = Desk::new().await;
+    let [id, newest] = desk.exams().await;
+    let (repo, watch, asked) = (desk.ctx.repo.clone(), desk.ctx.watch.clone(), id.clone());
+    let elsewhere = Holder { host: "web2".into(), ..desk.ctx.holder.clone() };
+    let refused = Arc::new(Mutex::new(false));
+    let told = Arc::clone(&refused);
+    *desk.ear.reaction.lock().unwrap() = Some(Box::new(move |event| {
+        if matches!(event, Event::Began { phase: Phase::Verify, .. }) {
+            let lease = futures::executor::block_on(repo.lease(&exam(), "forget", &elsewhere, &watch)).unwrap();
+            let forgotten = futures::executor::block_on(repo.forget(&lease, &asked, &watch));
+            *told.lock().unwrap() = matches!(forgotten, Err(RepoError::Pinned { .. }));
+        }
+    }));
+    assert!(desk.verify(std::slice::from_ref(&id), VerifyDepth::Full).await.passed);
+    assert!(*refused.lock().unwrap());
+    assert_eq!(desk.listed().await, [id, newest]);
 }

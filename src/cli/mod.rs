@@ -8,6 +8,7 @@ mod confirm;
 mod demo;
 mod error;
 mod exit;
+mod man;
 mod progress;
 mod run;
 mod ui;

@@ -1,24 +1,31 @@
 //! Progress on stderr: bars on a terminal, a line a phase elsewhere, JSON lines for collectors.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 use super::args::{Global, LogFormat};
 use crate::model::event::{Event, Observer, Phase};
-use crate::report::{bytes, duration, rate};
+use crate::report::{bytes, duration, one_line, rate};
 
 /// The listener that these options ask for.
 pub(super) fn observer(global: &Global, about: About) -> Arc<dyn Observer> {
     match (global.log_format, global.quiet || global.json) {
         (LogFormat::Json, _) => Arc::new(JsonLines { about, tallies: Tallies::default() }),
         (LogFormat::Auto, true) => Arc::new(Silent),
-        (LogFormat::Auto, false) if io::stderr().is_terminal() => Arc::new(Bars::default()),
+        (LogFormat::Auto, false) if can_draw() => Arc::new(Bars::default()),
         (LogFormat::Auto, false) => Arc::new(Lines::default()),
     }
+}
+
+/// Whether stderr is a terminal that moves its cursor; on others indicatif would draw nothing at all.
+fn can_draw() -> bool {
+    let capable = std::env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb");
+    capable && io::stderr().is_terminal()
 }
 
 /// Says nothing.
@@ -64,7 +71,7 @@ impl Tallies {
 
 impl Tally {
     fn took_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        millis(self.began.elapsed())
     }
 }
 
@@ -105,7 +112,7 @@ fn phase_line(phase: Phase, tally: &Tally) -> String {
 
 fn stderr_line(line: &str) {
     // A closed stderr stops the telling, never the work.
-    drop(writeln!(io::stderr().lock(), "{line}"));
+    drop(writeln!(io::stderr().lock(), "{}", one_line(line)));
 }
 
 /// A bar a phase, below one another while phases overlap.
@@ -122,7 +129,7 @@ impl Bars {
     }
 
     fn print(&self, line: &str) {
-        drop(self.all.println(line));
+        drop(self.all.println(one_line(line)));
     }
 }
 
@@ -164,21 +171,60 @@ impl Drop for Bars {
 /// Milliseconds between two redraws of a phase whose size is not known.
 const TICK_MS: u64 = 120;
 
-/// Fits in 80 columns with rows in eight digits.
+/// Fits in 80 columns; on narrower terminals the end is cut off, so that what matters most comes first.
 fn bar(phase: Phase, total_bytes: Option<u64>) -> ProgressBar {
     let (bar, template) = match total_bytes {
-        Some(total) => {
-            let figures = "{bytes:>10}/{total_bytes:<10} {bytes_per_sec:>11} {eta:>4} {msg}";
-            (ProgressBar::new(total), format!("{{prefix:14.14}} {{bar:12}} {figures}"))
-        }
-        None => (ProgressBar::new_spinner(), "{prefix:14.14} {spinner} {elapsed} {bytes} {msg}".to_owned()),
+        Some(total) => (ProgressBar::new(total), "{prefix:19} {amount:>16} {rate:>9} {left:>16} {bar:14}"),
+        None => (ProgressBar::new_spinner(), "{prefix:19} {amount:>16} {rate:>9} {spinner} {spent} {msg}"),
     };
     // The template is fixed above; were it wrong, indicatif's own would do.
-    let style = ProgressStyle::with_template(&template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    bar.set_style(style.progress_chars("=> "));
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    bar.set_style(
+        style
+            .progress_chars("=> ")
+            .with_key("amount", amount)
+            .with_key("rate", rate_so_far)
+            .with_key("left", left)
+            .with_key("spent", spent),
+    );
     bar.set_prefix(phase.label());
-    bar.enable_steady_tick(std::time::Duration::from_millis(TICK_MS));
+    bar.enable_steady_tick(Duration::from_millis(TICK_MS));
     bar
+}
+
+/// In the units of the lines that follow when a phase ended.
+fn amount(state: &ProgressState, to: &mut dyn fmt::Write) {
+    let text = match state.len() {
+        Some(total) => format!("{}/{}", bytes(state.pos().min(total)), bytes(total)),
+        None if state.pos() == 0 => String::new(),
+        None => bytes(state.pos()),
+    };
+    to.write_str(&text).unwrap_or_default();
+}
+
+fn rate_so_far(state: &ProgressState, to: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        to.write_str(&rate(state.pos(), millis(state.elapsed()))).unwrap_or_default();
+    }
+}
+
+fn left(state: &ProgressState, to: &mut dyn fmt::Write) {
+    let seconds = state.eta().as_secs();
+    if state.pos() > 0 && seconds > 0 {
+        write!(to, "{} left", whole_seconds(seconds)).unwrap_or_default();
+    }
+}
+
+fn spent(state: &ProgressState, to: &mut dyn fmt::Write) {
+    to.write_str(&whole_seconds(state.elapsed().as_secs())).unwrap_or_default();
+}
+
+fn whole_seconds(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds} s") } else { duration(seconds.saturating_mul(1000)) }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// One JSON object a line, through `tracing`.

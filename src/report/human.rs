@@ -6,8 +6,8 @@ use super::units::{bytes, duration, rate};
 use crate::model::evidence::Proof;
 use crate::model::manifest::{CheckDepth, Content};
 use crate::model::outcome::{
-    BackedUp, Forgotten, Initialised, Listed, Outcome, Restored, Shown, Snapshot, Verified, VerifiedSnapshot,
-    VerifyDepth,
+    BackedUp, Forgotten, Initialised, Listed, Outcome, Restored, Shown, Snapshot, Unreadable, Verified,
+    VerifiedSnapshot, VerifyDepth,
 };
 use crate::model::report::{Finding, Severity};
 
@@ -23,6 +23,22 @@ pub fn outcome(outcome: &Outcome) -> Vec<String> {
         Outcome::Restore(done) => restored(done),
         Outcome::Forget(done) => forgotten(done),
     }
+}
+
+/// Why a command that gave an answer did not end well: what nobody who asked for quiet may miss.
+#[must_use]
+pub fn failure(outcome: &Outcome) -> Vec<String> {
+    match outcome {
+        Outcome::Verify(done) => done.snapshots.iter().filter(|one| !one.passed).flat_map(verified_one).collect(),
+        Outcome::List(done) => done.unreadable.iter().map(unreadable).collect(),
+        Outcome::Init(_) | Outcome::Backup(_) | Outcome::Show(_) | Outcome::Restore(_) | Outcome::Forget(_) => {
+            findings(&outcome.findings())
+        }
+    }
+}
+
+fn unreadable(unreadable: &Unreadable) -> String {
+    format!("{}  UNREADABLE: {}", unreadable.id, unreadable.why)
 }
 
 /// Findings, one a line, heaviest first.
@@ -48,7 +64,7 @@ fn initialised(done: &Initialised) -> Vec<String> {
 fn backed_up(done: &BackedUp) -> Vec<String> {
     let snapshot = &done.snapshot;
     let what = match snapshot.content {
-        Content::Database => format!("{} tables, {} rows", snapshot.tables, snapshot.rows),
+        Content::Database => counted(snapshot.tables, snapshot.rows),
         Content::AbsentDatabase => "the database did not exist".to_owned(),
         Content::FilesOnly => "side files only".to_owned(),
     };
@@ -56,6 +72,11 @@ fn backed_up(done: &BackedUp) -> Vec<String> {
     let sizes = format!("{} stored in {}", bytes(snapshot.plain_bytes), bytes(snapshot.stored_bytes));
     let proven = if snapshot.proof.is_verified() { "read back and verified" } else { "stored, not proven good" };
     vec![format!("{what}{files}"), format!("{sizes}, {proven} in {}", duration(done.took_ms)), snapshot.path.clone()]
+}
+
+fn counted(tables: u64, rows: u64) -> String {
+    let plural = |count: u64| if count == 1 { "" } else { "s" };
+    format!("{tables} table{}, {rows} row{}", plural(tables), plural(rows))
 }
 
 fn side_files(count: u64) -> String {
@@ -75,9 +96,7 @@ fn listed(done: &Listed) -> Vec<String> {
     for snapshot in &done.snapshots {
         lines.push(list_line(snapshot, wide));
     }
-    for unreadable in &done.unreadable {
-        lines.push(format!("{}  UNREADABLE: {}", unreadable.id, unreadable.why));
-    }
+    lines.extend(done.unreadable.iter().map(unreadable));
     if !done.orphans.is_empty() {
         let count = done.orphans.len();
         lines.push(format!("{count} unfinished left by killed runs: `dbops forget --orphans` removes them"));
@@ -176,7 +195,7 @@ fn verified_one(snapshot: &VerifiedSnapshot) -> Vec<String> {
 }
 
 fn restored(done: &Restored) -> Vec<String> {
-    let compared = format!("{} tables, {} rows compared", done.tables_compared, done.rows);
+    let compared = format!("{} compared", counted(done.tables_compared, done.rows));
     let mut lines = Vec::new();
     if let Some(location) = &done.location {
         lines.push(format!("{} restored in {}", done.id, duration(done.took_ms)));

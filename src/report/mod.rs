@@ -4,8 +4,10 @@
 
 mod human;
 mod json;
+mod line;
 mod units;
 
-pub use human::{findings, outcome};
-pub use json::{SCHEMA, document, error_document};
+pub use human::{failure, findings, outcome};
+pub use json::{ErrorBody, ErrorDocument, Other, SCHEMA, document, error_document, other_document};
+pub use line::one_line;
 pub use units::{bytes, duration, rate};

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::NonEmptyStringValueParser as Text;
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 use crate::model::frame::Compression;
 
-const EXAMPLES: &str = "\
+pub(super) const EXAMPLES: &str = "\
 Examples:
   dbops init --repository /var/backups/dbops
   dbops backup --db ./agents.db --files workflows.json
@@ -16,47 +17,11 @@ Examples:
 
 Exit codes: 0 done, 2 usage, 9 configuration, 10 no repository or snapshot,
 11 busy, 20 corrupt, 22 a check failed, 24 refused, 30 database unreachable,
-31 database refused, 40 storage failed, 130 interrupted; `dbops man` tells more";
-
-/// What the manual page and `--help` say after the options.
-const MANUAL: &str = "\
-Examples:
-  dbops init --repository /var/backups/dbops
-  dbops backup --db ./agents.db --files workflows.json
-  dbops verify latest
-  dbops restore latest --into /tmp/agents-copy.db
-  dbops restore before:v0.2.0 --into ./agents.db --replace
-  dbops forget --keep-daily 14 --keep-monthly 6 --dry-run
-
-Exit codes, never renumbered; an unknown one is a failure:
-    0  done, warnings too
-    1  a bug
-    2  usage
-    3  done with warnings, under --strict
-    9  configuration invalid
-   10  no repository, no such snapshot
-   11  locked or busy: another run, another writer
-   20  stored bytes corrupt
-   22  a check failed
-   24  refused: target not empty, protected, another source
-   30  database unreachable
-   31  database refused: rights, not a database
-   40  storage failed: disk full
-  130  interrupted
-When several apply: 20, then 22, then 3.
-
-Environment:
-  DATABASE_URL    the database, where none is named or configured
-  SQLITE_TMPDIR, TMPDIR
-                  where copies are put aside, else /var/tmp
-
-Files:
-  dbops.toml      configuration, read from the current folder
-  backups         the repository, where none is named or configured";
+31 database refused, 40 storage failed, 130 interrupted; `dbops man` has them all";
 
 /// Backups that are proven, restores that are rehearsed.
 #[derive(Debug, Parser)]
-#[command(name = "dbops", version, about, after_help = EXAMPLES, after_long_help = MANUAL, max_term_width = 100)]
+#[command(name = "dbops", version, about, after_help = EXAMPLES, max_term_width = 100)]
 pub(super) struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -74,7 +39,7 @@ pub(super) struct Global {
     #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
     pub env_file: Option<PathBuf>,
     /// Folder that holds the snapshots [default: the configuration's, else ./backups]
-    #[arg(long, global = true, value_name = "FOLDER", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "FOLDER", value_parser = Text::new(), help_heading = "Global options")]
     pub repository: Option<String>,
     /// Print one JSON document instead of text
     #[arg(long, global = true, help_heading = "Global options")]
@@ -106,10 +71,10 @@ pub(super) enum LogFormat {
 #[derive(Debug, Args)]
 pub(super) struct DatabaseArgs {
     /// The database: a configured name, a URL or a path [default: the only one configured, else $DATABASE_URL]
-    #[arg(long, value_name = "DATABASE")]
+    #[arg(long, value_name = "DATABASE", value_parser = Text::new())]
     pub db: Option<String>,
     /// Name of its folder in the repository [default: the configured or the database's own name]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = Text::new())]
     pub name: Option<String>,
 }
 
@@ -170,6 +135,17 @@ impl Command {
     }
 }
 
+/// A release's name, as `before:` asks for it again.
+fn release(text: &str) -> Result<String, &'static str> {
+    if text.trim().is_empty() {
+        return Err("a release needs a name");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("a release's name has no control characters");
+    }
+    Ok(text.to_owned())
+}
+
 /// Of `backup`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -188,10 +164,10 @@ pub(super) struct BackupArgs {
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub files: Vec<PathBuf>,
     /// The release that it is taken for: `restore before:TAG` gets it back
-    #[arg(long, value_name = "TAG")]
+    #[arg(long, value_name = "TAG", value_parser = release)]
     pub tag: Option<String>,
     /// Free text, shown by `show`
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = Text::new())]
     pub note: Option<String>,
     /// zstd:1 to zstd:19 or gzip:1 to gzip:9 [default: zstd:1]
     #[arg(long, value_name = "METHOD")]
@@ -229,7 +205,7 @@ pub(super) struct ShowArgs {
 #[derive(Debug, Args)]
 pub(super) struct SelectArgs {
     /// An id, its beginning, its folder, latest, latest-verified, latest-drilled, or before:RELEASE
-    #[arg(default_value = "latest")]
+    #[arg(default_value = "latest", value_parser = Text::new())]
     pub id: String,
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -262,6 +238,7 @@ pub(super) struct VerifyArgs {
 
 /// Of `restore`.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("place").args(["into", "files_into"]).required(true).multiple(true))]
 #[command(after_help = "\
 Examples:
   dbops restore latest --into /tmp/copy.db
@@ -275,7 +252,7 @@ pub(super) struct RestoreArgs {
     #[command(flatten)]
     pub work: WorkArgs,
     /// Where the database goes: a path or a URL
-    #[arg(long, value_name = "TARGET")]
+    #[arg(long, value_name = "TARGET", value_parser = Text::new())]
     pub into: Option<String>,
     /// Replace the database and side files that are there; they are kept aside
     #[arg(long)]
@@ -303,7 +280,7 @@ Examples:
 The newest snapshot, the newest verified and the newest drilled one always stay.")]
 pub(super) struct ForgetArgs {
     /// Snapshots to forget by id, instead of by retention
-    #[arg(value_name = "ID", conflicts_with_all = ["orphans", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"])]
+    #[arg(value_name = "ID", value_parser = Text::new(), conflicts_with_all = ["orphans", "keep_last", "keep_hourly", "keep_daily", "keep_weekly", "keep_monthly", "keep_yearly"])]
     pub ids: Vec<String>,
     #[command(flatten)]
     pub database: DatabaseArgs,
@@ -339,7 +316,7 @@ pub(super) struct KeepArgs {
     #[arg(long, value_name = "N")]
     pub keep_yearly: Option<u32>,
     /// Time zone of days, weeks, months and years [default: the configuration's, else UTC]
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = Text::new())]
     pub time_zone: Option<String>,
 }
 

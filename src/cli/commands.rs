@@ -1,5 +1,6 @@
 //! One function a command: arguments to a request, a request to its operation.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,17 +9,20 @@ use clap::CommandFactory;
 use super::args::{
     BackupArgs, Cli, Command, ForgetArgs, RestoreArgs, SelectArgs, ShowArgs, SourceCheckArg, VerifyArgs,
 };
-use super::confirm::confirm;
+use super::confirm::{can_ask, confirm};
 use super::demo;
 use super::error::CliError;
+use super::man;
 use super::ui::Ui;
-use super::wire::{Database, Wire, side_files};
-use crate::engine::{DumpPlan, IfAbsent, IfDamaged, LoadPlan};
+use super::wire::{Database, Narrowed, Wire, side_files};
+use crate::engine::{DumpPlan, Engine, IfAbsent, IfDamaged, LoadPlan};
 use crate::model::cancel::Cancel;
 use crate::model::manifest::CheckDepth;
 use crate::model::names::{DatabaseName, SnapshotId};
 use crate::model::outcome::{Forgotten, Outcome, VerifyDepth};
-use crate::ops::{self, BackupRequest, Ctx, Existing, ForgetRequest, ForgetWhat, RestoreRequest, Scope};
+use crate::model::retention::Policy;
+use crate::ops::{self, BackupRequest, Ctx, Existing, ForgetRequest, ForgetWhat, RestoreRequest, Scope, Selector};
+use crate::report::Other;
 
 /// Runs a command; `None` when it has printed its answer itself.
 pub(super) async fn run(cli: Cli, ui: Ui, cancel: Cancel) -> Result<Option<Outcome>, CliError> {
@@ -27,11 +31,14 @@ pub(super) async fn run(cli: Cli, ui: Ui, cancel: Cancel) -> Result<Option<Outco
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "dbops", &mut script);
-            ui.text(&script);
+            ui.other(&Other::Completions { text: String::from_utf8_lossy(&script).into_owned() })?;
             Ok(None)
         }
         Command::Man => manual(ui).map(|()| None),
-        Command::Demo(arguments) => demo::run(arguments, ui, cancel).await.map(|()| None),
+        Command::Demo(arguments) => {
+            let played = demo::run(arguments, ui, cancel).await?;
+            ui.other(&played).map(|()| None)
+        }
         Command::Init => init(&Wire::new(global, cancel)?).await.map(Some),
         Command::Backup(arguments) => backup(&Wire::new(global, cancel)?, ui, arguments).await.map(Some),
         Command::List(arguments) => {
@@ -48,11 +55,9 @@ pub(super) async fn run(cli: Cli, ui: Ui, cancel: Cancel) -> Result<Option<Outco
 }
 
 fn manual(ui: Ui) -> Result<(), CliError> {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered.map_err(|source| CliError::Local { deed: "render", path: "the manual page".into(), source })?;
-    ui.text(&page);
-    Ok(())
+    let rendered = man::page();
+    let page = rendered.map_err(|source| CliError::Local { deed: "render", path: "the manual page".into(), source })?;
+    ui.other(&Other::Man { text: String::from_utf8_lossy(&page).into_owned() })
 }
 
 async fn init(wire: &Wire) -> Result<Outcome, CliError> {
@@ -64,6 +69,9 @@ async fn backup(wire: &Wire, ui: Ui, arguments: BackupArgs) -> Result<Outcome, C
     let ctx = wire.ctx(wire.open_or_make(ui).await?, "backup", Some(&database.name));
     if let Some(engine) = &database.engine {
         ui.subject(&format!("backing up {}", engine.label()));
+    }
+    if let Some(name) = wire.configured_as(&arguments.database, &database) {
+        ui.subject(&format!("that file is configured as {name}: --db {name} uses its name, side files and retention"));
     }
     let plan = dump_plan(wire, &arguments, &database);
     let side_files = side_files(&arguments.files, &database);
@@ -94,21 +102,30 @@ fn dump_plan(wire: &Wire, arguments: &BackupArgs, database: &Database) -> DumpPl
 }
 
 /// The repository, and the snapshot in it, that the arguments name.
+///
+/// An id names its database itself: what the configuration or the environment says narrows `latest` and its like only.
 async fn selected(wire: &Wire, operation: &'static str, select: &SelectArgs) -> Result<(Ctx, SnapshotId), CliError> {
-    let database = wire.database_if_known(&select.database)?;
-    let named = wire.named_folder(&select.database)?;
     let (repo, asked) = wire.open_for(&select.id).await?;
-    let folder = named.or(database.as_ref().map(|database| database.name.clone()));
+    let by_id = matches!(asked.parse::<Selector>()?, Selector::Prefix(_));
+    if by_id {
+        let folder = wire.named_folder(&select.database)?;
+        let ctx = wire.ctx(repo, operation, folder.as_ref());
+        let id = ops::select(&ctx, &asked, &Scope { database: folder, source: None }).await?;
+        return Ok((ctx, id));
+    }
+    let Narrowed { folder, engine, by } = wire.narrowed(&select.database)?;
     let ctx = wire.ctx(repo, operation, folder.as_ref());
-    let source = match &database {
-        Some(Database { engine: Some(engine), .. }) if !select.any_source => {
-            Some(engine.identify().await.map_err(ops::OpsError::from)?)
-        }
-        Some(_) | None => None,
+    let source = match engine.filter(|_| !select.any_source) {
+        Some(engine) => Some(engine.identify().await.map_err(ops::OpsError::from)?),
+        None => None,
     };
-    let scope = Scope { database: folder, source };
-    let id = ops::select(&ctx, &asked, &scope).await?;
-    Ok((ctx, id))
+    let scope = Scope { database: folder.clone(), source };
+    match (ops::select(&ctx, &asked, &scope).await, folder) {
+        (Err(ops::OpsError::NoMatch { asked, place }), Some(folder)) => {
+            Err(CliError::NoneOf { database: folder.to_string(), asked, place, by })
+        }
+        (selected, _) => Ok((ctx, selected?)),
+    }
 }
 
 async fn show(wire: &Wire, arguments: ShowArgs) -> Result<Outcome, CliError> {
@@ -151,13 +168,13 @@ async fn restore(wire: &Wire, ui: Ui, arguments: RestoreArgs) -> Result<Outcome,
     let (ctx, id) = selected(wire, "restore", &arguments.select).await?;
     let engine = target.as_ref().and_then(|target| target.engine.clone());
     let side_files_into = side_folder(&arguments, target.as_ref().and_then(Database::folder));
-    let what = engine.as_ref().map_or_else(|| "side files".to_owned(), |engine| engine.label());
-    let existing = if arguments.replace {
-        Existing::Replace(confirm(&format!("replacing {what} by {id}"), wire.yes(), wire.cancel()).await?)
-    } else {
-        ui.subject(&format!("restoring {id} into {what}"));
-        Existing::Refuse
-    };
+    let existing = agreed(
+        wire,
+        ui,
+        &arguments,
+        &Restoring { id: &id, engine: engine.as_deref(), side: side_files_into.as_deref() },
+    )
+    .await?;
     let plan = LoadPlan {
         jobs: wire.jobs(arguments.work.jobs),
         temp_dir: wire.temp_dir(arguments.work.temp_dir.as_deref()),
@@ -165,6 +182,34 @@ async fn restore(wire: &Wire, ui: Ui, arguments: RestoreArgs) -> Result<Outcome,
     };
     let request = RestoreRequest { id, engine, existing, side_files_into, plan };
     Ok(Outcome::Restore(ops::restore(&ctx, request).await?))
+}
+
+/// What a restore is about to write.
+struct Restoring<'a> {
+    id: &'a SnapshotId,
+    engine: Option<&'a dyn Engine>,
+    side: Option<&'a Path>,
+}
+
+/// Names what is about to be written or replaced, and asks where something is replaced.
+async fn agreed(wire: &Wire, ui: Ui, arguments: &RestoreArgs, what: &Restoring<'_>) -> Result<Existing, CliError> {
+    let Restoring { id, engine, side } = what;
+    let side = side.map(|folder| format!("side files in {}", folder.display()));
+    let place = match (engine, side) {
+        (Some(engine), Some(side)) if arguments.replace => format!("{} and {side}", engine.label()),
+        (Some(engine), _) => engine.label(),
+        (None, Some(side)) => side,
+        (None, None) => "nothing".to_owned(),
+    };
+    if !arguments.replace {
+        ui.subject(&format!("restoring {id} into {place}"));
+        return Ok(Existing::Refuse);
+    }
+    let replacing = format!("replacing {place} by {id}, keeping what is there aside");
+    if wire.yes() || !can_ask() {
+        ui.subject(&replacing);
+    }
+    Ok(Existing::Replace(confirm(&replacing, wire.yes(), wire.cancel()).await?))
 }
 
 fn side_folder(arguments: &RestoreArgs, beside: Option<&Path>) -> Option<PathBuf> {
@@ -179,20 +224,52 @@ async fn forget(wire: &Wire, ui: Ui, arguments: ForgetArgs) -> Result<Outcome, C
     let named = wire.named_folder(&arguments.database)?;
     let ctx = wire.ctx(repo, "forget", named.as_ref());
     let requests = forget_requests(wire, &ctx, &arguments, named).await?;
+    forget_agreed(wire, ui, &ctx, &requests).await?;
     let mut all = Forgotten { dry_run: arguments.dry_run, decisions: Vec::new(), orphans: Vec::new() };
-    for (database, what) in requests {
-        if let (ForgetWhat::Named(ids), false) = (&what, arguments.dry_run) {
-            let names = ids.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ");
-            confirm(&format!("forgetting {names} in {}", ctx.repo.label()), wire.yes(), wire.cancel()).await?;
-        } else {
-            ui.subject(&format!("retention of {database} in {}", ctx.repo.label()));
-        }
-        let request = ForgetRequest { database, what, dry_run: arguments.dry_run };
-        let forgotten = ops::forget(&ctx, &request).await?;
+    for request in &requests {
+        let forgotten = ops::forget(&ctx, request).await?;
         all.decisions.extend(forgotten.decisions);
         all.orphans.extend(forgotten.orphans);
     }
     Ok(Outcome::Forget(all))
+}
+
+/// Names what is about to be deleted. Ids need a yes; rules are one themselves, and are asked about on a terminal only.
+async fn forget_agreed(wire: &Wire, ui: Ui, ctx: &Ctx, requests: &[ForgetRequest]) -> Result<(), CliError> {
+    let place = ctx.repo.label();
+    let (mut going, mut by_rule) = (Vec::new(), false);
+    for request in requests {
+        let database = &request.database;
+        match &request.what {
+            ForgetWhat::Named(ids) if !request.dry_run => going.extend(ids.iter().cloned()),
+            ForgetWhat::Named(_) => ui.subject(&format!("what forgetting in {place} would do")),
+            ForgetWhat::Orphans => ui.subject(&format!("unfinished remains of {database} in {place}")),
+            ForgetWhat::ByPolicy(policy) => {
+                ui.subject(&format!("retention of {database} in {place}"));
+                if !request.dry_run && can_ask() && !wire.yes() {
+                    by_rule = true;
+                    going.extend(would_go(ctx, database, *policy).await?);
+                }
+            }
+        }
+    }
+    if going.is_empty() {
+        return Ok(());
+    }
+    let names = going.iter().map(SnapshotId::to_string).collect::<Vec<_>>().join(", ");
+    let count = if by_rule { format!("{} snapshots: ", going.len()) } else { String::new() };
+    let what = format!("forgetting {count}{names} in {place} on {}", wire.host());
+    if wire.yes() {
+        ui.subject(&what);
+    }
+    confirm(&what, wire.yes(), wire.cancel()).await?;
+    Ok(())
+}
+
+async fn would_go(ctx: &Ctx, database: &DatabaseName, policy: Policy) -> Result<Vec<SnapshotId>, CliError> {
+    let what = ForgetWhat::ByPolicy(policy);
+    let plan = ops::forget(ctx, &ForgetRequest { database: database.clone(), what, dry_run: true }).await?;
+    Ok(plan.decisions.into_iter().filter(|decided| !decided.kept).map(|decided| decided.id).collect())
 }
 
 async fn forget_requests(
@@ -200,16 +277,23 @@ async fn forget_requests(
     ctx: &Ctx,
     arguments: &ForgetArgs,
     named: Option<DatabaseName>,
-) -> Result<Vec<(DatabaseName, ForgetWhat)>, CliError> {
+) -> Result<Vec<ForgetRequest>, CliError> {
     let scope = Scope { database: named, source: None };
-    let mut requests = Vec::new();
+    let dry_run = arguments.dry_run;
+    // Every id is found before the first goes.
+    let mut named: BTreeMap<DatabaseName, Vec<SnapshotId>> = BTreeMap::new();
     for asked in &arguments.ids {
         let id = ops::select(ctx, asked, &scope).await?;
-        requests.push((id.database().clone(), ForgetWhat::Named(vec![id])));
+        let ids = named.entry(id.database().clone()).or_default();
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
     }
     if !arguments.ids.is_empty() {
-        return Ok(requests);
+        let request = |(database, ids)| ForgetRequest { database, what: ForgetWhat::Named(ids), dry_run };
+        return Ok(named.into_iter().map(request).collect());
     }
+    let mut requests = Vec::new();
     let databases = match scope.database {
         Some(database) => vec![database],
         None => ctx.repo.databases().await.map_err(ops::OpsError::from)?,
@@ -220,7 +304,7 @@ async fn forget_requests(
         } else {
             ForgetWhat::ByPolicy(wire.policy(&database, &arguments.keep)?)
         };
-        requests.push((database, what));
+        requests.push(ForgetRequest { database, what, dry_run });
     }
     Ok(requests)
 }

@@ -2,6 +2,7 @@
 //!
 //! Every step runs what its command line runs, and fails the demo where it does not end as it must.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use super::args::DemoArgs;
 use super::error::CliError;
+use super::signals::stop_cleanly_from_now;
 use super::ui::Ui;
 use super::wire::SystemClock;
 use crate::blocking::blocking;
@@ -23,7 +25,7 @@ use crate::model::outcome::{BackedUp, Outcome, VerifyDepth};
 use crate::model::watch::Watch;
 use crate::ops::{self, BackupRequest, Ctx, Existing, Naming, OpsError, RestoreRequest};
 use crate::repo::{Holder, Place, Repository};
-use crate::report;
+use crate::report::{self, Other};
 
 const APPLICATION: &str = include_str!("../../fixtures/demo.sql");
 const WORKFLOWS: &str = include_str!("../../fixtures/workflows.json");
@@ -43,19 +45,22 @@ struct Demo {
     host: String,
     watch: Watch,
     ui: Ui,
+    /// Titles of what was done, for the JSON document.
+    steps: RefCell<Vec<String>>,
 }
 
 /// Plays the demo and prints it; the files stay for the user to look at.
-pub(super) async fn run(arguments: DemoArgs, ui: Ui, cancel: Cancel) -> Result<(), CliError> {
+pub(super) async fn run(arguments: DemoArgs, ui: Ui, cancel: Cancel) -> Result<Other, CliError> {
+    stop_cleanly_from_now(&cancel);
     let folder = make_folder(arguments.into)?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
     let watch = Watch { observer: Arc::new(Silent), clock: Arc::new(SystemClock), cancel };
-    let demo = Demo { folder, host, watch, ui };
+    let demo = Demo { folder, host, watch, ui, steps: RefCell::default() };
     demo.play().await
 }
 
 impl Demo {
-    async fn play(&self) -> Result<(), CliError> {
+    async fn play(&self) -> Result<Other, CliError> {
         self.ui.line(&format!("The demo is played in {}", self.folder.display()));
         self.step("An application's database, agents.db, and a side file, workflows.json");
         self.make_application().await?;
@@ -77,11 +82,13 @@ impl Demo {
         self.restore(&id).await?;
         self.compare().await?;
         self.closing(&id);
-        Ok(())
+        Ok(Other::Demo { folder: self.folder.display().to_string(), snapshot: id, steps: self.steps.take() })
     }
 
     fn step(&self, title: &str) {
-        self.ui.line(&format!("\n> {title}"));
+        self.steps.borrow_mut().push(title.to_owned());
+        self.ui.line("");
+        self.ui.line(&format!("> {title}"));
     }
 
     fn show(&self, outcome: &Outcome) {
@@ -207,7 +214,8 @@ impl Demo {
         self.ui.line("  sha256sum -c SHA256SUMS");
         self.ui.line("  zstd -d agents.db.zst -o /tmp/agents.db");
         self.ui.line("  sqlite3 /tmp/agents.db 'PRAGMA integrity_check'");
-        self.ui.line(&format!("\nAll of it went as it should. Files: {}", self.folder.display()));
+        self.ui.line("");
+        self.ui.line(&format!("All of it went as it should. Files: {}", self.folder.display()));
     }
 }
 

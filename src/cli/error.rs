@@ -31,6 +31,19 @@ pub(super) enum CliError {
     Declined { what: String },
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+    /// A path that was given for a snapshot, and is something else.
+    #[error("{path} is no snapshot of dbops: {why}")]
+    NoSnapshot { path: String, why: &'static str },
+    #[error("there is no snapshot at {path}: no such file or folder")]
+    NoSuchPath { path: String },
+    /// Nothing matches among the snapshots of the one database that `by` names.
+    #[error("no snapshot of {database} matches {asked:?} in {place}; {by} names {database}")]
+    NoneOf { database: String, asked: String, place: String, by: &'static str },
+    #[error("done, but the answer could not be written to stdout")]
+    Answer {
+        #[source]
+        source: io::Error,
+    },
     #[error("{name} is protected in the configuration: restore does not replace it")]
     Protected { name: String },
     #[error("{0} is not supported by this version")]
@@ -59,7 +72,14 @@ impl CliError {
             Self::Ops(error) => error.hint(),
             Self::NotConfirmed { .. } => Some("--yes says it".into()),
             Self::Protected { .. } => Some("restore into another path, check it, and swap by hand".into()),
-            Self::Usage(_) => Some("`dbops help` shows what there is".into()),
+            Self::Usage(_) => Some("`dbops help COMMAND` shows what there is".into()),
+            Self::NoSnapshot { .. } => Some(
+                "`dbops list` shows what there is; reading dumps of other tools is not supported by this version"
+                    .into(),
+            ),
+            Self::NoSuchPath { .. } => Some("`dbops list` shows what there is".into()),
+            Self::NoneOf { .. } => Some("--name chooses another one; `dbops list` shows what there is".into()),
+            Self::Answer { .. } => Some("what the command did stands; `dbops list` shows it".into()),
             Self::DemoFailed { .. } => Some("that is a bug: please report it".into()),
             Self::Declined { .. }
             | Self::Interrupted(_)

@@ -43,6 +43,28 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+/// Every exit code that any version gives, with its meaning; never renumbered. The manual prints it.
+pub(super) const TABLE: [(u8, &str); 18] = [
+    (0, "done, warnings too"),
+    (1, "a bug, or unclassified"),
+    (2, "usage: the command line makes no sense"),
+    (3, "done with warnings, under --strict"),
+    (9, "the configuration or a URL is invalid, or asks for what this version does not support"),
+    (10, "no repository, or no such snapshot"),
+    (11, "locked or busy: another run, another writer"),
+    (12, "wrong key (later versions)"),
+    (20, "stored bytes are corrupt"),
+    (21, "ledger: edited, missing, unfinished (later versions)"),
+    (22, "a check failed: the source is damaged, what was restored differs, a side file does not hold still"),
+    (23, "objective missed (later versions)"),
+    (24, "refused: target not empty, protected, another source, not confirmed"),
+    (25, "migrations pending (later versions)"),
+    (30, "database unreachable"),
+    (31, "database refused: rights, not a database, an SQL error"),
+    (40, "storage failed: disk full, no rights, object store"),
+    (130, "interrupted"),
+];
+
 impl From<Exit> for std::process::ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -54,10 +76,11 @@ pub(super) fn of_outcome(outcome: &Outcome, strict: bool) -> Exit {
     match outcome.worst() {
         Some(Severity::Corrupt) => Exit::Corrupt,
         Some(Severity::Failure) => Exit::CheckFailed,
-        Some(Severity::Warning) | None => match outcome {
+        Some(Severity::Warning) if strict => Exit::Warnings,
+        Some(Severity::Warning) => Exit::Done,
+        None => match outcome {
             Outcome::Verify(done) if !done.passed => Exit::CheckFailed,
             Outcome::List(done) if !done.unreadable.is_empty() => Exit::Corrupt,
-            _ if strict && outcome.worst().is_some() => Exit::Warnings,
             _ => Exit::Done,
         },
     }
@@ -70,10 +93,13 @@ pub(super) fn of_error(error: &CliError) -> Exit {
         CliError::Config(error) | CliError::InConfig { source: error, .. } => of_config(error),
         CliError::Usage(_) | CliError::Arguments(_) => Exit::Usage,
         CliError::NotConfirmed { .. } | CliError::Declined { .. } | CliError::Protected { .. } => Exit::Refused,
+        CliError::NoSuchPath { .. } | CliError::NoneOf { .. } => Exit::NoRepository,
+        CliError::NoSnapshot { .. } => Exit::Usage,
         CliError::Interrupted(_) => Exit::Interrupted,
         CliError::Unsupported(_) => Exit::Config,
         CliError::ReadConfig { .. } => Exit::Config,
-        CliError::Local { .. } => Exit::Storage,
+        CliError::Local { source, .. } if source.kind() == std::io::ErrorKind::AlreadyExists => Exit::Refused,
+        CliError::Local { .. } | CliError::Answer { .. } => Exit::Storage,
         CliError::DemoFailed { .. } => Exit::Bug,
     }
 }

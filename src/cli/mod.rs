@@ -8,8 +8,10 @@ mod confirm;
 mod demo;
 mod error;
 mod exit;
+mod man;
 mod progress;
 mod run;
+mod signals;
 mod ui;
 mod wire;
 

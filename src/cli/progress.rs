@@ -199,24 +199,24 @@ fn amount(state: &ProgressState, to: &mut dyn fmt::Write) {
         None if state.pos() == 0 => String::new(),
         None => bytes(state.pos()),
     };
-    let _ = to.write_str(&text);
+    to.write_str(&text).unwrap_or_default();
 }
 
 fn rate_so_far(state: &ProgressState, to: &mut dyn fmt::Write) {
     if state.pos() > 0 {
-        let _ = to.write_str(&rate(state.pos(), millis(state.elapsed())));
+        to.write_str(&rate(state.pos(), millis(state.elapsed()))).unwrap_or_default();
     }
 }
 
 fn left(state: &ProgressState, to: &mut dyn fmt::Write) {
     let seconds = state.eta().as_secs();
     if state.pos() > 0 && seconds > 0 {
-        let _ = write!(to, "{} left", whole_seconds(seconds));
+        write!(to, "{} left", whole_seconds(seconds)).unwrap_or_default();
     }
 }
 
 fn spent(state: &ProgressState, to: &mut dyn fmt::Write) {
-    let _ = to.write_str(&whole_seconds(state.elapsed().as_secs()));
+    to.write_str(&whole_seconds(state.elapsed().as_secs())).unwrap_or_default();
 }
 
 fn whole_seconds(seconds: u64) -> String {

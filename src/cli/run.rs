@@ -30,10 +30,12 @@ pub fn main() -> ExitCode {
 
 fn not_parsed(error: &clap::Error, arguments: &[OsString]) -> Exit {
     let ui = Ui::for_unparsed(arguments);
+    if ui.logs_json() {
+        log_json_lines();
+    }
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
-            ui.text(error.render().to_string().as_bytes());
-            Exit::Done
+            ui.text(&error.render().to_string()).map_or_else(|error| fail(ui, &error), |()| Exit::Done)
         }
         _ => fail(ui, &CliError::Arguments(error.render().to_string())),
     }
@@ -53,15 +55,21 @@ fn run(cli: Cli) -> Exit {
         }
     };
     let cancel = Cancel::default();
-    runtime.spawn(stop_on_signal(cancel.clone()));
-    match runtime.block_on(commands::run(cli, ui, cancel)) {
+    let ended = match runtime.block_on(commands::run(cli, ui, cancel)) {
         Ok(None) => Exit::Done,
         Ok(Some(outcome)) => {
-            ui.answer(&outcome);
-            exit::of_outcome(&outcome, strict)
+            let ends = exit::of_outcome(&outcome, strict);
+            match ui.answer(&outcome) {
+                // What was found weighs more than that it could not be written.
+                Err(error) if ends == Exit::Done => fail(ui, &error),
+                Ok(()) | Err(_) => ends,
+            }
         }
         Err(error) => fail(ui, &error),
-    }
+    };
+    // Blocking work has ended with its command; a thread that still waits for the user's answer does not count.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Threads that drive asynchronous work; blocking work has threads of its own.
@@ -83,25 +91,6 @@ fn findings(error: &CliError) -> Vec<String> {
     }
 }
 
-/// The first signal asks to stop cleanly; the second ends at once, and the next run clears up.
-async fn stop_on_signal(cancel: Cancel) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
-        return;
-    };
-    for asked in 0.. {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if asked > 0 {
-            std::process::exit(i32::from(Exit::Interrupted as u8));
-        }
-        cancel.cancel();
-    }
-}
-
 fn log_json_lines() {
     let lines = tracing_subscriber::fmt()
         .json()
@@ -110,6 +99,8 @@ fn log_json_lines() {
         .with_span_list(false)
         .with_target(false)
         .with_writer(std::io::stderr)
+        // It would tell on stderr that stderr is full, and panic.
+        .log_internal_errors(false)
         .with_max_level(tracing::Level::INFO);
     // Only a second subscriber in one process fails, and there is one call.
     drop(lines.try_init());

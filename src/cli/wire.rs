@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use super::args::{DatabaseArgs, Global, KeepArgs};
 use super::error::CliError;
 use super::progress::{self, About};
+use super::signals::stop_cleanly_from_now;
 use super::ui::Ui;
 use crate::config::{Config, DatabaseConfig, DatabaseUrl, parse_env_file};
 use crate::engine::Engine;
@@ -35,6 +36,7 @@ impl Clock for SystemClock {
 pub(super) struct Wire {
     global: Global,
     config: Config,
+    place: PathBuf,
     /// Whether the repository's place was chosen by the user rather than by default.
     place_chosen: bool,
     host: String,
@@ -72,7 +74,9 @@ impl Wire {
         let place_chosen = global.repository.is_some() || configured.is_some();
         let config = configured.unwrap_or_else(|| Config::without_file(&folder));
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self { global, config, place_chosen, host, cancel })
+        let place = place(global.repository.as_deref(), &config)?;
+        stop_cleanly_from_now(&cancel);
+        Ok(Self { global, config, place, place_chosen, host, cancel })
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -83,20 +87,17 @@ impl Wire {
         &self.host
     }
 
-    pub(super) const fn cancel(&self) -> &Cancel {
-        &self.cancel
-    }
-
     pub(super) const fn yes(&self) -> bool {
         self.global.yes
     }
 
     /// Where the repository is.
     pub(super) fn place(&self) -> Place {
-        match &self.global.repository {
-            Some(folder) => Place::Folder(PathBuf::from(folder.strip_prefix("file://").unwrap_or(folder))),
-            None => Place::Folder(self.config.repository.clone()),
-        }
+        Place::Folder(self.place.clone())
+    }
+
+    pub(super) const fn cancel(&self) -> &Cancel {
+        &self.cancel
     }
 
     pub(super) async fn open(&self) -> Result<Repository, CliError> {
@@ -118,11 +119,13 @@ impl Wire {
 
     /// The repository for `asked`, and what is asked of it: a snapshot's own folder names both.
     pub(super) async fn open_for(&self, asked: &str) -> Result<(Repository, String), CliError> {
-        let Some((root, id)) = located(Path::new(asked)) else {
-            return Ok((self.open().await?, asked.to_owned()));
-        };
-        let repo = Repository::open(Place::Folder(root)).await.map_err(OpsError::from)?;
-        Ok((repo, id.to_string()))
+        match located(asked)? {
+            Some((root, id)) => {
+                let repo = Repository::open(Place::Folder(root)).await.map_err(OpsError::from)?;
+                Ok((repo, id.to_string()))
+            }
+            None => Ok((self.open().await?, asked.to_owned())),
+        }
     }
 
     /// What every operation is given first; `database` is the one that it is about, where it is one.
@@ -169,13 +172,18 @@ impl Wire {
         let [keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly] =
             asked.map(|rule| rule.unwrap_or(0));
         let time_zone = time_zone_of;
+        if asked.iter().all(|rule| rule.unwrap_or(0) == 0) {
+            return Err(CliError::Usage(
+                "every rule is 0; to forget snapshots whatever their age, give their ids".into(),
+            ));
+        }
         Ok(Policy { keep_last, keep_hourly, keep_daily, keep_weekly, keep_monthly, keep_yearly, time_zone })
     }
 
     /// The folder that the arguments name outright; what the environment or the configuration names does not narrow.
     pub(super) fn named_folder(&self, arguments: &DatabaseArgs) -> Result<Option<DatabaseName>, CliError> {
         match (&arguments.name, &arguments.db) {
-            (Some(name), _) => Ok(Some(escaped(name)?)),
+            (Some(name), _) => Ok(Some(folder_name(name)?)),
             (None, Some(_)) => Ok(Some(self.database(arguments)?.name)),
             (None, None) => Ok(None),
         }
@@ -193,7 +201,7 @@ impl Wire {
     fn files_alone(&self, arguments: &DatabaseArgs, first: &Path) -> Result<Database, CliError> {
         let stem = first.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         let (name, naming) = match &arguments.name {
-            Some(name) => (escaped(name)?, Naming::Chosen),
+            Some(name) => (folder_name(name)?, Naming::Chosen),
             None => (escaped(&stem)?, Naming::Derived),
         };
         let settings = DatabaseConfig::unconfigured(None, self.config.time_zone);
@@ -205,7 +213,10 @@ impl Wire {
     pub(super) fn database(&self, arguments: &DatabaseArgs) -> Result<Database, CliError> {
         let mut configured = self.config.databases.iter();
         match (&arguments.db, configured.next(), configured.next()) {
-            (Some(given), _, _) => self.named(given, arguments.name.as_deref()),
+            (Some(given), _, _) => {
+                self.mistyped(given)?;
+                self.named(given, arguments.name.as_deref())
+            }
             (None, Some((name, _)), None) => self.named(name.as_str(), arguments.name.as_deref()),
             (None, Some(_), Some(_)) => Err(CliError::Usage(format!(
                 "which database? configured are {}; name one with --db",
@@ -218,15 +229,49 @@ impl Wire {
         }
     }
 
-    /// Like [`Wire::database`], but `None` where nothing names one or several could be meant.
-    pub(super) fn database_if_known(&self, arguments: &DatabaseArgs) -> Result<Option<Database>, CliError> {
-        let known = arguments.db.is_some() || self.config.databases.len() == 1;
-        let by_environment = self.config.databases.is_empty() && environment_url().is_some();
-        if known || (by_environment && arguments.name.is_none()) {
-            self.database(arguments).map(Some)
-        } else {
-            Ok(None)
+    /// A word that is neither configured nor a file, where names are configured, is one mistyped.
+    fn mistyped(&self, given: &str) -> Result<(), CliError> {
+        let names = &self.config.databases;
+        let is_name = DatabaseName::escape(given).is_ok_and(|name| names.contains_key(&name));
+        let is_word = given.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        if names.is_empty() || is_name || !is_word || Path::new(given).exists() {
+            return Ok(());
         }
+        let known = names.keys().map(DatabaseName::as_str).collect::<Vec<_>>().join(", ");
+        Err(CliError::Usage(format!(
+            "no database {given} is configured, and no such file is here; configured: {known}"
+        )))
+    }
+
+    /// The one database whose snapshots `latest` and its like are looked for among, and who names it.
+    pub(super) fn narrowed(&self, arguments: &DatabaseArgs) -> Result<Narrowed, CliError> {
+        let DatabaseArgs { db, name } = arguments;
+        let folder = self.named_folder(arguments)?;
+        let environment = environment_url().filter(|_| self.config.databases.is_empty() && name.is_none());
+        let by = match (db, self.config.databases.len(), environment) {
+            (Some(_), _, _) => "--db",
+            (None, 1, _) => "the configuration",
+            // A database that this version can't open still tells which snapshots are meant.
+            (None, _, Some(url)) => match DatabaseUrl::parse(&url, &current_folder()?)? {
+                other @ DatabaseUrl::Postgres(_) => {
+                    return Ok(Narrowed { folder: Some(other.default_name()?), engine: None, by: "DATABASE_URL" });
+                }
+                DatabaseUrl::Sqlite(_) => "DATABASE_URL",
+            },
+            (None, _, None) => return Ok(Narrowed { folder, engine: None, by: "--name" }),
+        };
+        let database = self.database(arguments)?;
+        Ok(Narrowed { folder: Some(folder.unwrap_or(database.name)), engine: database.engine, by })
+    }
+
+    /// The configured name of a database that was given by its file: `--db NAME` would use what is configured.
+    pub(super) fn configured_as(&self, arguments: &DatabaseArgs, database: &Database) -> Option<&DatabaseName> {
+        let given = arguments.db.as_ref().filter(|_| arguments.name.is_none())?;
+        let by_name = DatabaseName::escape(given).is_ok_and(|name| self.config.databases.contains_key(&name));
+        let mut configured = self.config.databases.iter().filter(|_| !by_name);
+        configured
+            .find(|(_, settings)| same_file(settings.url.as_ref(), database.path.as_deref()))
+            .map(|(name, _)| name)
     }
 
     /// Where a restore goes. A database that the configuration protects is refused.
@@ -251,7 +296,7 @@ impl Wire {
             None => DatabaseUrl::parse(given, &current_folder()?)?,
         };
         let (name, naming) = match (folder, configured) {
-            (Some(folder), _) => (escaped(folder)?, Naming::Chosen),
+            (Some(folder), _) => (folder_name(folder)?, Naming::Chosen),
             (None, Some(_)) => (escaped(given)?, Naming::Chosen),
             (None, None) => (url.default_name()?, Naming::Derived),
         };
@@ -287,15 +332,73 @@ fn same_file(url: Option<&DatabaseUrl>, path: Option<&Path>) -> bool {
     }
 }
 
-/// A snapshot's folder as `backup` prints it: its repository and its id.
-fn located(path: &Path) -> Option<(PathBuf, SnapshotId)> {
-    if path.components().count() < 2 {
-        return None;
+/// What a snapshot asked for without an id is looked for among.
+pub(super) struct Narrowed {
+    /// The folder in the repository.
+    pub folder: Option<DatabaseName>,
+    /// The database itself, to compare its identity.
+    pub engine: Option<Arc<dyn Engine>>,
+    /// Who names it.
+    pub by: &'static str,
+}
+
+/// The repository's folder: a path or a `file:` URL.
+fn place(asked: Option<&str>, config: &Config) -> Result<PathBuf, CliError> {
+    let Some(asked) = asked else { return Ok(config.repository.clone()) };
+    let absolute = |path: &Path| {
+        std::path::absolute(path).map_err(|source| CliError::Local {
+            deed: "find",
+            path: path.display().to_string(),
+            source,
+        })
+    };
+    match asked.split_once(':') {
+        Some(("file", _)) => match DatabaseUrl::parse(asked, &current_folder()?)? {
+            DatabaseUrl::Sqlite(path) => Ok(path),
+            DatabaseUrl::Postgres(url) => Err(CliError::Unsupported(format!("a repository in {url}"))),
+        },
+        Some((scheme, rest)) if rest.starts_with("//") => {
+            Err(CliError::Unsupported(format!("a repository in {scheme}://")))
+        }
+        Some(_) | None => absolute(Path::new(asked)),
     }
-    let folder = std::path::absolute(path).ok()?;
-    let id: SnapshotId = folder.file_name()?.to_str()?.parse().ok()?;
-    let database = folder.parent()?;
-    Some((database.parent()?.to_owned(), id))
+}
+
+/// A snapshot's folder as `backup` prints it, however it is written: its repository and its id. `None` for what
+/// is no path: an id, `latest` and their like.
+fn located(asked: &str) -> Result<Option<(PathBuf, SnapshotId)>, CliError> {
+    let path = Path::new(asked);
+    let is_path = asked.contains('/') || asked == "." || asked == "..";
+    let Ok(found) = path.canonicalize() else {
+        let no_such = || CliError::NoSuchPath { path: asked.to_owned() };
+        return if is_path { Err(no_such()) } else { Ok(None) };
+    };
+    let id: Option<SnapshotId> = found.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let root = found.parent().and_then(Path::parent);
+    match (id, root) {
+        (Some(id), Some(root)) if found.is_dir() => Ok(Some((root.to_owned(), id))),
+        _ if found.is_dir() && !is_path => Ok(None),
+        _ => {
+            let why = if found.is_dir() { "a folder of another kind" } else { "a file" };
+            Err(CliError::NoSnapshot { path: found.display().to_string(), why })
+        }
+    }
+}
+
+/// A folder's name as the user knows the database, or as `list` shows it, escaped already.
+fn folder_name(name: &str) -> Result<DatabaseName, CliError> {
+    match name.parse::<DatabaseName>() {
+        Ok(folder) if is_escaped(name) => Ok(folder),
+        Ok(_) | Err(_) => escaped(name),
+    }
+}
+
+/// Whether every `=` begins the two digits of an escaped byte.
+fn is_escaped(name: &str) -> bool {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || matches!(byte, b'A'..=b'F');
+    let mut parts = name.split('=');
+    let first = parts.next();
+    first.is_some() && parts.all(|part| part.len() >= 2 && part.bytes().take(2).all(is_digit))
 }
 
 fn escaped(name: &str) -> Result<DatabaseName, CliError> {

@@ -8,6 +8,6 @@ mod line;
 mod units;
 
 pub use human::{failure, findings, outcome};
-pub use json::{SCHEMA, document, error_document};
+pub use json::{ErrorBody, ErrorDocument, Other, SCHEMA, document, error_document, other_document};
 pub use line::one_line;
 pub use units::{bytes, duration, rate};

@@ -33,5 +33,5 @@ fn the_commands_that_it_prints_work_letter_by_letter() {
 #[test]
 fn a_folder_that_exists_is_left_alone() {
     let sandbox = Sandbox::new();
-    sandbox.dbops(["demo", "--into", "tmp"]).fails(40, "could not make tmp");
+    sandbox.dbops(["demo", "--into", "tmp"]).fails(24, "could not make tmp");
 }

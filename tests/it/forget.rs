@@ -26,7 +26,7 @@ fn without_rules_nothing_goes() {
     sandbox.database("agents.db", 5);
     sandbox.back_up(["--db", "agents.db"]);
     sandbox.dbops(["forget"]).fails(2, "no retention for agents");
-    sandbox.dbops(["forget", "--keep-last", "0"]).success();
+    sandbox.dbops(["forget", "--keep-last", "0"]).fails(2, "every rule is 0");
     assert_eq!(sandbox.listed().len(), 1);
 }
 

@@ -159,7 +159,7 @@ fn help_and_version_are_for_stdout() {
     let sandbox = Sandbox::new();
     for (arguments, text) in [
         (&["--version"][..], "dbops 0."),
-        (&["--help"], "24  refused"),
+        (&["--help"], "Exit codes"),
         (&["-h"], "Exit codes"),
         (&["man"], "DATABASE_URL"),
         (&["backup", "--help"], "Examples"),
